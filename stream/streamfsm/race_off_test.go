@@ -1,0 +1,5 @@
+//go:build !race
+
+package streamfsm
+
+const raced = false

@@ -1,0 +1,111 @@
+package stream
+
+import (
+	"sync"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/callboard-rpc/callboard/codec/buffer"
+	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/stream/streamfsm"
+)
+
+// In. Besides these, a stream actor takes its machine's events as they are:
+// *frame.Headers, *frame.Data and *frame.RSTStream from the connection, and
+// *streamfsm.Send, *streamfsm.SendHeader, *streamfsm.Finish, *streamfsm.Consumed
+// and *streamfsm.Cancel from the application's side of the call.
+
+// Open gives a slot to a client's call. The connection sends it when it has
+// chosen an id; HEADERS follow to loopy.
+type Open struct {
+	Call *Call
+	ID   frame.StreamID
+}
+
+// Settle asks a stream to report at once what its application has read. The
+// connection sends it to all streams when its receive window runs low.
+type Settle struct{}
+
+// tick is the stream's own deadline timer; a generation that is over is
+// ignored.
+type tick struct{ gen uint64 }
+
+// Out, to the connection.
+
+// OpenCall asks the connection for a stream. The application sends it; the
+// connection answers with Open to a slot's actor, now or when a stream ends, or
+// with the call's failure.
+type OpenCall struct{ Call *Call }
+
+// CancelCall ends a call whose stream may not exist yet.
+type CancelCall struct {
+	Call    *Call
+	gen     uint64
+	Code    codes.Code
+	Message string
+}
+
+// Done says that a slot may serve again: the stream is over, its application
+// has finished and loopy holds nothing of it.
+type Done struct {
+	Slot frame.SlotIndex
+	ID   frame.StreamID
+	Owed int // octets its application has still to read
+}
+
+// Credit gives N octets of the connection's receive window back.
+type Credit struct {
+	Slot frame.SlotIndex
+	ID   frame.StreamID
+	N    int
+}
+
+// Reset says that our side reset a stream for the peer's fault: a glitch.
+type Reset struct{ ID frame.StreamID }
+
+// Broken says that a stream's peer broke a rule for which the whole connection
+// answers.
+type Broken struct{ Err *frame.ConnError }
+
+// Target says where this cancellation goes: to a slot's stream, if the call
+// has one. live is false when the call it was meant for is over.
+func (c *CancelCall) Target() (slot frame.SlotIndex, id frame.StreamID, live bool) {
+	return c.Call.target(c.gen)
+}
+
+var (
+	sends    = sync.Pool{New: func() any { return new(streamfsm.Send) }}
+	credits  = sync.Pool{New: func() any { return new(Credit) }}
+	dones    = sync.Pool{New: func() any { return new(Done) }}
+	consumes = sync.Pool{New: func() any { return new(streamfsm.Consumed) }}
+)
+
+func newSend(id frame.StreamID, p *buffer.Buffer, end bool) *streamfsm.Send {
+	m := sends.Get().(*streamfsm.Send)
+	*m = streamfsm.Send{StreamID: id, Payload: p, EndStream: end}
+	return m
+}
+
+func newConsumed(id frame.StreamID, n int) *streamfsm.Consumed {
+	m := consumes.Get().(*streamfsm.Consumed)
+	*m = streamfsm.Consumed{StreamID: id, N: n}
+	return m
+}
+
+func newCredit(slot frame.SlotIndex, id frame.StreamID, n int) *Credit {
+	m := credits.Get().(*Credit)
+	*m = Credit{Slot: slot, ID: id, N: n}
+	return m
+}
+
+func newDone(slot frame.SlotIndex, id frame.StreamID, owed int) *Done {
+	m := dones.Get().(*Done)
+	*m = Done{Slot: slot, ID: id, Owed: owed}
+	return m
+}
+
+// Free gives m back. The connection frees it after its step.
+func (m *Credit) Free() { credits.Put(m) }
+
+// Free gives m back. The connection frees it after its step.
+func (m *Done) Free() { dones.Put(m) }

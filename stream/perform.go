@@ -1,0 +1,109 @@
+package stream
+
+import (
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/stream/streamfsm"
+)
+
+// perform carries out what the machine asked for, in the order of the fields.
+func (a *Actor) perform() {
+	fx := &a.fx
+	lastSent := false
+	if len(fx.Transition) > 0 {
+		a.state.Store(uint32(a.m.State()))
+	}
+	if fx.Drop {
+		a.cfg.Loopy.Tell(&frame.Drop{StreamID: a.id, Slot: a.slot})
+	}
+	for _, o := range fx.Out {
+		lastSent = lastSent || o.Last
+		a.emit(o)
+	}
+	for _, f := range fx.Control {
+		a.cfg.Loopy.Tell(f)
+	}
+	if fx.Credit > 0 {
+		a.cfg.Conn.Tell(newCredit(a.slot, fx.CreditID, fx.Credit))
+	}
+	if a.call != nil {
+		a.tellCall(fx, lastSent)
+	}
+	fx.Reset()
+}
+
+// tellCall performs what concerns the application.
+func (a *Actor) tellCall(fx *streamfsm.Effects, lastSent bool) {
+	if fx.Accept != nil {
+		a.accept()
+	}
+	if fx.Header != nil || len(fx.Messages) > 0 || fx.RemoteEnd || fx.Outcome != nil {
+		a.call.deliver(fx, a.m)
+	}
+	if fx.Accept != nil {
+		c := a.call
+		fx.Accept.Free()
+		a.cfg.Handler.Serve(c)
+	}
+	if fx.Done {
+		a.done(fx.Owed, lastSent)
+	}
+}
+
+// emit posts to loopy and keeps count of what an application has queued.
+func (a *Actor) emit(o *frame.Outgoing) {
+	o.Quota = a.quota
+	n := 1
+	if o.Payload != nil {
+		n += len(o.Payload.B)
+	}
+	a.quota.Enqueued(n)
+	a.cfg.Loopy.Tell(o)
+}
+
+func (a *Actor) accept() {
+	a.call.In = *a.m.Request()
+	a.setDeadline(a.fx.Deadline)
+}
+
+// done gives the slot back, exactly once per RPC. If loopy still holds frames of
+// the stream it drops them and reports the slot; if this step sent the last of
+// them it was told so already. What the application has not read is then no
+// longer held against the connection's window.
+func (a *Actor) done(owed int, lastSent bool) {
+	c := a.call
+	a.call = nil
+	a.clearDeadline()
+	switch {
+	case lastSent:
+		c.part(0)
+	case a.quota.Drained():
+		// The connection hears of the debt before the application can pay it.
+		owed = c.owes(owed)
+		a.cfg.Conn.Tell(newDone(a.slot, a.id, owed))
+		if left := c.part(owed); left > 0 {
+			a.cfg.Conn.Tell(newCredit(a.slot, a.id, left))
+		}
+	default:
+		c.part(0)
+		o := frame.NewOutgoing()
+		o.StreamID, o.Slot = a.id, a.slot
+		o.Reset, o.Code, o.Last = true, frame.NoError, true
+		a.emit(o)
+	}
+}
+
+// Abort ends the slot's call after its actor has panicked, and says which
+// stream it was; 0 when there was none. The connection calls it once the actor
+// is suspended.
+func (a *Actor) Abort(code codes.Code, message string) frame.StreamID {
+	c := a.call
+	if c == nil {
+		return 0
+	}
+	a.call = nil
+	c.abort(status.New(code, message))
+	return a.id
+}

@@ -1,0 +1,178 @@
+// Package stream holds one RPC as an actor.
+//
+// # Role
+//
+// A stream actor is the bridge between the frames of one HTTP/2 stream and the
+// application that calls or serves. It steps its machine (streamfsm) and
+// performs the effects; it decides nothing itself. An actor occupies a slot of
+// its connection and serves one RPC at a time: the stream id tells them apart.
+//
+// # Messages in
+//
+// From the connection: Open, *frame.Headers, *frame.Data, *frame.RSTStream,
+// *streamfsm.Fail, *streamfsm.Lost, Settle. From loopy, by way of the
+// connection: *streamfsm.Rejected. From the application's side of the call:
+// *streamfsm.Send, SendHeader, Finish, Consumed, Cancel.
+//
+// # Messages out
+//
+// To loopy: *frame.Outgoing and this stream's *frame.WindowUpdate. To the
+// connection: Done, Credit, Reset. To the application: what Call hands over.
+//
+// # States
+//
+// Those of RFC 9113 5.1, in package streamfsm; a slot that serves nobody is
+// closed.
+//
+// # Supervision
+//
+// A child of its connection. A panic is a bug of ours: the connection stops the
+// actor, resets the stream with INTERNAL_ERROR and ends that one call; the slot
+// is not used again.
+package stream
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/callboard-rpc/callboard/actors"
+	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/internal/flow"
+	"github.com/callboard-rpc/callboard/stream/streamfsm"
+)
+
+// Config is what all streams of one connection share.
+type Config struct {
+	Machine   streamfsm.Config
+	Loopy     actors.Ref[any]
+	Conn      Transport
+	Handler   Handler // server: starts a new call
+	SendLimit int     // octets an application may queue per stream before it waits
+	Threshold int     // octets read before they are reported; at most reportBusy
+	Clock     *Clock
+}
+
+// Actor serves the RPCs of one slot, one after the other.
+type Actor struct {
+	cfg   *Config
+	slot  frame.SlotIndex
+	m     *streamfsm.Machine
+	fx    streamfsm.Effects
+	call  *Call
+	id    frame.StreamID
+	quota *flow.Quota
+	self  actors.Ref[any]
+	timer *actors.Timer
+	timed bool          // the timer is set
+	state atomic.Uint32 // the machine's, published for inspection
+	event streamfsm.Open
+}
+
+// New makes the actor of a slot.
+func New(cfg *Config, slot frame.SlotIndex) *Actor {
+	mc := cfg.Machine
+	mc.Slot = slot
+	return &Actor{cfg: cfg, slot: slot, m: streamfsm.New(mc), quota: flow.NewQuota(cfg.SendLimit)}
+}
+
+// ProbeState implements actors.View.
+func (a *Actor) ProbeState() string { return streamfsm.State(a.state.Load()).String() }
+
+// ProbeDetail implements actors.View.
+func (a *Actor) ProbeDetail() any { return nil }
+
+func (a *Actor) start(ctx actor.Context) {
+	a.self = actors.Self[any](ctx)
+	a.self.Probe().SetView(a)
+	a.timer = actors.NewTimer(a.fire)
+}
+
+// Receive implements actor.Actor.
+func (a *Actor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Open:
+		a.open(m)
+	case *frame.Headers:
+		a.headers(m)
+	case *streamfsm.Send:
+		a.step(m)
+		sends.Put(m)
+	case *streamfsm.Consumed:
+		a.step(m)
+		consumes.Put(m)
+	case *frame.Data, *frame.RSTStream, *streamfsm.Finish, *streamfsm.SendHeader,
+		*streamfsm.Cancel, *streamfsm.Fail, *streamfsm.Lost, *streamfsm.Rejected:
+		a.step(m)
+	case *Settle:
+		a.settle()
+	case *tick:
+		a.tick(m)
+	case *actor.Started:
+		a.start(ctx)
+	case *actor.Stopping:
+		a.timer.Close()
+	case *actor.Stopped, *actor.Restarting:
+	default:
+		actors.Unhandled(ctx)
+	}
+}
+
+// open starts a client's RPC in this slot.
+func (a *Actor) open(m *Open) {
+	c := m.Call
+	a.call, a.id = c, m.ID
+	c.bind(a.self, a.slot, m.ID, a.quota, a.cfg.Threshold)
+	first := c.First
+	c.First = nil
+	a.event = streamfsm.Open{
+		StreamID: m.ID, Slot: a.slot, Header: &c.Request,
+		Payload: first, EndStream: c.FirstEnds, Unary: c.Unary, Deadline: c.Deadline,
+	}
+	a.step(&a.event)
+	if !c.Unary {
+		c.signal() // WaitOpened
+	}
+}
+
+// headers begins a server's RPC, or goes to the one that runs.
+func (a *Actor) headers(m *frame.Headers) {
+	if a.cfg.Machine.Role == streamfsm.Server && m.StreamID > a.id {
+		a.id = m.StreamID
+		a.call = NewCall()
+		a.call.server = true
+		a.call.transport = a.cfg.Conn
+		a.call.bind(a.self, a.slot, a.id, a.quota, a.cfg.Threshold)
+	}
+	a.step(m)
+}
+
+// step is the one way anything happens to an RPC.
+func (a *Actor) step(ev streamfsm.Event) {
+	err := a.m.Step(ev, a.cfg.Clock.Now(), &a.fx)
+	a.perform()
+	if err != nil {
+		a.breach(err)
+	}
+}
+
+// breach passes the peer's fault on: the machine has reset the stream already,
+// or the whole connection is to answer for it.
+func (a *Actor) breach(err error) {
+	var ce *frame.ConnError
+	if errors.As(err, &ce) {
+		a.cfg.Conn.Tell(&Broken{Err: ce})
+		return
+	}
+	a.cfg.Conn.Tell(&Reset{ID: a.id})
+}
+
+func (a *Actor) settle() {
+	if a.call == nil {
+		return
+	}
+	if n := a.call.settle(); n > 0 {
+		a.step(&streamfsm.Consumed{StreamID: a.id, N: n})
+	}
+}

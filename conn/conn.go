@@ -1,0 +1,227 @@
+// Package conn holds one socket as three actors: the connection, its reader and
+// its loopy writer, with the streams as the connection's further children; and
+// the listener that accepts sockets.
+//
+// # Role
+//
+// The connection actor owns the stream table, settings, ping, GOAWAY, the
+// receive window and the flood budgets, all of them in its machine (connfsm).
+// It routes frames to streams and spawns a stream actor when a slot is used for
+// the first time.
+//
+// # Messages in
+//
+// From the reader: up, *frame.Batch, readEnded. From loopy: flushed, writeEnded,
+// shut. From streams: *stream.Done, *stream.Credit, *stream.Reset. From
+// applications: *stream.OpenCall, *stream.CancelCall. From the parent: Drain,
+// Close.
+//
+// # Messages out
+//
+// To the parent: Ready, GoAway, Down. To loopy: frame.Control, *frame.Grant,
+// *outbound.PeerSettings, socket, finish. To streams: Open, their frames,
+// *streamfsm.Fail, *streamfsm.Lost, Settle. To the reader: begin, forget.
+//
+// # States
+//
+// Those of connfsm, from handshake to closed.
+//
+// # Supervision
+//
+// Never restarted: its PID is an epoch (law 5). A stream that panics is stopped
+// and its call fails; a reader or loopy that panics takes the connection with
+// it, and the parent decides what follows.
+package conn
+
+import (
+	"net"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/callboard-rpc/callboard/actors"
+	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/conn/connfsm"
+	"github.com/callboard-rpc/callboard/conn/outbound"
+	"github.com/callboard-rpc/callboard/stream"
+)
+
+// conn is the connection actor.
+type conn struct {
+	cfg       Config
+	m         *connfsm.Machine
+	fx        connfsm.Effects
+	self      actors.Ref[any]
+	reader    actors.Ref[any]
+	loopy     actors.Ref[any]
+	slots     []slot
+	streams   stream.Config
+	edge      *edge
+	credits   *credits
+	clock     *stream.Clock
+	timer     *actors.Timer
+	low       bool // the receive window was low when last looked at
+	nc        net.Conn
+	perStream *actors.Spec // shared by all stream actors
+	cause     error        // why the connection ended
+	began     time.Time
+	wasUp     bool
+	downed    bool
+	shut      bool
+	spare     struct { // reused events: stepping on them must not allocate
+		open   connfsm.Open
+		done   connfsm.Done
+		credit connfsm.Credit
+		wrote  connfsm.Wrote
+	}
+}
+
+// Receive implements actor.Actor.
+func (c *conn) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *frame.Batch:
+		c.inbound(ctx, m)
+	case *stream.OpenCall:
+		c.spare.open.Ref = m.Call
+		c.step(ctx, &c.spare.open)
+	case *flushed:
+		c.flushed(ctx, m)
+	case *stream.Done:
+		c.done(ctx, m.Slot, m.ID, m.Owed)
+		m.Free()
+	case *stream.Credit:
+		c.spare.credit = connfsm.Credit{Slot: m.Slot, ID: m.ID, N: m.N}
+		c.step(ctx, &c.spare.credit)
+		m.Free()
+	case *stream.CancelCall:
+		c.cancel(ctx, m)
+	case *stream.Reset:
+		c.step(ctx, &connfsm.Reset{ID: m.ID})
+	case *streamFailed:
+		c.failStream(m.slot, m.err)
+	case *stream.Broken:
+		c.step(ctx, transportDown(m.Err))
+	case *tick:
+		c.tick(ctx, m)
+	case *up:
+		c.up(ctx, m)
+	case *Drain:
+		c.step(ctx, &connfsm.Drain{Reason: m.Reason})
+	case *Close:
+		c.step(ctx, &connfsm.Close{Reason: m.Reason, Err: m.Err})
+	case *readEnded:
+		c.step(ctx, transportDown(m.err))
+	case *writeEnded:
+		c.step(ctx, transportDown(m.err))
+	case *shut:
+		c.shut = true
+		c.stopIfOver(ctx)
+	case *actor.Started:
+		c.start(ctx)
+	case *actor.Stopping:
+		c.stopping()
+	case *actor.Terminated, *actor.Stopped, *actor.Restarting:
+	default:
+		actors.Unhandled(ctx)
+	}
+}
+
+// start spawns the two actors that own the socket's directions.
+func (c *conn) start(ctx actor.Context) {
+	c.self = actors.Self[any](ctx)
+	c.edge.tell = c.self
+	c.self.Probe().SetState("handshake")
+	c.timer = actors.NewTimer(c.fire)
+	lo := &loopy{cfg: &c.cfg, q: outbound.New(c.outboundConfig(), frame.NewEncoder()), conn: c.self, clock: c.clock}
+	c.loopy = actors.MustSpawn[any](ctx, "loopy", c.spec("loopy", actors.Resident, lo.drained), lo)
+	lo.self = c.loopy
+	c.streams.Loopy = c.loopy
+	rd := &reader{cfg: &c.cfg, nc: c.nc, conn: c.self, credits: c.credits}
+	c.reader = actors.MustSpawn[any](ctx, "reader", c.spec("reader", actors.Resident, nil), rd)
+	rd.self = c.reader
+	c.edge.loopy.Store(lo)
+	c.reader.Tell(&begin{})
+}
+
+// outboundConfig: only a bare TCP socket can gather slices in one write; for
+// others payloads are copied into one.
+func (c *conn) outboundConfig() outbound.Config {
+	oc := outbound.Config{Client: c.cfg.Machine.Role == connfsm.Client}
+	if _, tcp := c.nc.(*net.TCPConn); !tcp || c.cfg.Handshake != nil {
+		oc.CopyBelow = 2 * frame.MinMaxFrameSize
+	}
+	return oc
+}
+
+func (c *conn) up(ctx actor.Context, m *up) {
+	c.nc = m.nc
+	info := &stream.ConnInfo{Path: c.self.Probe().Path(), Local: m.nc.LocalAddr(), Remote: m.nc.RemoteAddr(), AuthInfo: m.auth}
+	c.edge.info.Store(info)
+	if c.cfg.OnUp != nil {
+		c.cfg.OnUp(info)
+	}
+	c.wasUp = true
+	c.loopy.Tell(&socket{nc: m.nc})
+	c.step(ctx, &connfsm.Start{Since: c.began})
+}
+
+// inbound steps on everything one socket read brought.
+func (c *conn) inbound(ctx actor.Context, b *frame.Batch) {
+	now := time.Now()
+	c.clock.Set(now)
+	for _, f := range b.Frames {
+		_ = c.m.Step(f, now, &c.fx) // the machine has turned a breach into effects
+		c.perform(ctx)
+	}
+	b.Free()
+	c.credits.give()
+	c.relieve()
+}
+
+// step is the one way anything else happens to the connection.
+func (c *conn) step(ctx actor.Context, ev connfsm.Event) {
+	_ = c.m.Step(ev, time.Now(), &c.fx)
+	c.perform(ctx)
+}
+
+func (c *conn) flushed(ctx actor.Context, m *flushed) {
+	now := c.clock.Now()
+	if m.dataFrames+m.headerBlocks > 0 {
+		c.spare.wrote = connfsm.Wrote{DataFrames: m.dataFrames, Headers: m.headerBlocks}
+		_ = c.m.Step(&c.spare.wrote, now, &c.fx)
+		c.perform(ctx)
+	}
+	for _, r := range m.rejected {
+		c.reject(r)
+	}
+	for _, e := range m.finished {
+		c.done(ctx, e.Slot, e.ID, 0)
+	}
+	m.free()
+}
+
+func (c *conn) done(ctx actor.Context, s frame.SlotIndex, id frame.StreamID, owed int) {
+	c.forgetPartial(s, id)
+	c.spare.done = connfsm.Done{Slot: s, ID: id, Owed: owed}
+	_ = c.m.Step(&c.spare.done, c.clock.Now(), &c.fx)
+	c.perform(ctx)
+	c.stopIfOver(ctx)
+}
+
+func (c *conn) tick(ctx actor.Context, m *tick) {
+	if !c.timer.Current(m.gen) {
+		return
+	}
+	c.step(ctx, &connfsm.Tick{})
+}
+
+func transportDown(err error) connfsm.Event { return &connfsm.TransportDown{Err: err} }
+
+// stopping closes the socket: the reader may be blocked in it.
+func (c *conn) stopping() {
+	c.timer.Close()
+	c.credits.close()
+	if c.nc != nil {
+		_ = c.nc.Close()
+	}
+}

@@ -1,0 +1,226 @@
+package conn
+
+import (
+	"errors"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/callboard-rpc/callboard/actors"
+	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/conn/connfsm"
+	"github.com/callboard-rpc/callboard/conn/outbound"
+	"github.com/callboard-rpc/callboard/stream"
+)
+
+const (
+	yieldBelow  = 8 << 10   // with less than this gathered, look once more before writing
+	flushUpTo   = 512 << 10 // octets of one flush
+	deadlineRun = 5 * time.Second
+	stallLimit  = 60 * time.Second // without window, then the stream is reset
+	stallLook   = 15 * time.Second
+)
+
+// loopy is the actor that writes.
+//
+// Role: frames -> bytes. It owns the HPACK encoder and the send windows
+// (package outbound) and is the only one that writes the socket.
+//
+// Messages in: *frame.Outgoing and frame.Control from streams and connection,
+// *frame.Grant, *connfsm.PeerSettings, socket, finish from the connection.
+//
+// Messages out, to the connection: flushed, writeEnded, shut.
+//
+// States: waiting (for the socket), writing, broken (nothing is written any
+// more; streams are still told that theirs is over).
+//
+// Supervision: a panic escalates, because the HPACK state is unknown then.
+type loopy struct {
+	cfg      *Config
+	q        *outbound.Queue
+	w        outbound.Writes
+	nc       net.Conn
+	conn     actors.Ref[any]
+	self     actors.Ref[any]
+	clock    *stream.Clock
+	timer    *actors.Timer
+	yielded  bool
+	broken   bool
+	closing  bool
+	watching bool      // the stall timer is set
+	until    time.Time // the write deadline in force
+	bufs     net.Buffers
+	since    atomic.Int64 // unix nanoseconds since when a write blocks; 0: none does
+	flushes  atomic.Uint64
+	bytes    atomic.Uint64
+}
+
+// Receive implements actor.Actor. It only gathers; drained writes.
+func (l *loopy) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *frame.Outgoing, *frame.Grant, *frame.Drop, frame.Control, *outbound.PeerSettings:
+		l.step(m)
+	case *socket:
+		l.socket(m)
+	case *finish:
+		l.closing = true
+	case *stallCheck:
+		l.stalled(m)
+	case *actor.Started:
+		l.timer = actors.NewTimer(l.fire)
+	case *actor.Stopping:
+		l.timer.Close()
+	case *actor.Stopped, *actor.Restarting:
+	default:
+		actors.Unhandled(ctx)
+	}
+}
+
+// socket begins the writing; a client says first what it speaks (RFC 9113 3.4).
+func (l *loopy) socket(m *socket) {
+	l.nc = m.nc
+	if l.cfg.Machine.Role == connfsm.Client {
+		if _, err := l.nc.Write([]byte(frame.Preface)); err != nil {
+			l.fail(err)
+		}
+	}
+}
+
+// fail ends the writing. Streams are still told that what they send is gone.
+func (l *loopy) fail(err error) {
+	l.broken = true
+	l.q.Break()
+	l.conn.Tell(&writeEnded{err: err})
+}
+
+func (l *loopy) step(m any) {
+	slot := frame.NoSlot
+	if g, ok := m.(*frame.Grant); ok {
+		slot = g.Slot
+	}
+	err := l.q.Step(m) // m is the queue's from here on
+	var se *frame.StreamError
+	switch {
+	case err == nil:
+	case errors.As(err, &se):
+		l.conn.Tell(&streamFailed{slot: slot, err: se})
+	default:
+		l.conn.Tell(&writeEnded{err: err})
+	}
+}
+
+// drained runs when the mailbox is empty. Before a small write it gives way
+// once: whoever is about to post (callers just woken, handlers just finished)
+// then shares the write. This is the most valuable line of the product.
+func (l *loopy) drained() (again bool) {
+	if l.nc == nil && !l.broken {
+		return false
+	}
+	if !l.yielded && l.q.Buffered() < yieldBelow {
+		l.yielded = true
+		runtime.Gosched()
+		return true
+	}
+	l.yielded = false
+	for l.q.Ready() {
+		l.flush()
+	}
+	l.watchStalls()
+	if l.closing {
+		l.closing = false
+		l.shut()
+	}
+	return false
+}
+
+// flush writes once.
+func (l *loopy) flush() {
+	w := &l.w
+	l.q.Fill(w, flushUpTo)
+	if w.N > 0 && !l.broken {
+		if err := l.write(w); err != nil {
+			l.fail(err)
+		}
+	}
+	if len(w.Finished) > 0 || len(w.Rejected) > 0 || w.DataFrames+w.HeaderBlocks > 0 {
+		l.report(w)
+	}
+	w.Reset()
+}
+
+func (l *loopy) write(w *outbound.Writes) (err error) {
+	now := time.Now()
+	l.clock.Set(now)
+	l.q.Clock(now)
+	// A deadline per write would be a timer per write: one that is renewed
+	// every few seconds bounds a stalled write just as well.
+	if now.After(l.until) {
+		l.until = now.Add(deadlineRun)
+		if err := l.nc.SetWriteDeadline(now.Add(deadlineRun + l.cfg.WriteStall)); err != nil {
+			return err
+		}
+	}
+	l.since.Store(now.UnixNano())
+	if len(w.Segments) == 0 {
+		_, err = l.nc.Write(w.Head)
+	} else {
+		l.bufs = append(l.bufs[:0], w.Segments...)
+		_, err = (&l.bufs).WriteTo(l.nc)
+	}
+	l.since.Store(0)
+	l.flushes.Add(1)
+	l.bytes.Add(uint64(w.N))
+	return err
+}
+
+func (l *loopy) report(w *outbound.Writes) {
+	f := newFlushed()
+	f.finished = append(f.finished, w.Finished...)
+	f.rejected = append(f.rejected, w.Rejected...)
+	f.dataFrames, f.headerBlocks = w.DataFrames, w.HeaderBlocks
+	l.conn.Tell(f)
+}
+
+// watchStalls looks after streams that wait for window while there are any.
+func (l *loopy) watchStalls() {
+	if l.q.Queued() > 0 && !l.watching {
+		l.watching = true
+		l.timer.Reset(stallLook)
+	}
+}
+
+// fire runs on the timer's goroutine.
+func (l *loopy) fire(gen uint64) { l.self.Tell(&stallCheck{gen: gen}) }
+
+// stalled reports the streams whose peer has granted nothing for too long: what
+// they hold is memory of ours that the peer commands.
+func (l *loopy) stalled(m *stallCheck) {
+	if !l.timer.Current(m.gen) {
+		return
+	}
+	l.watching = false
+	now := time.Now()
+	l.q.Clock(now)
+	for _, e := range l.q.Stalled(now.Add(-stallLimit), nil) {
+		l.conn.Tell(&streamFailed{slot: e.Slot, err: &frame.StreamError{
+			StreamID: e.ID, Code: frame.EnhanceYourCalm, Blame: frame.Remote,
+			Reason: "no flow-control window granted for " + stallLimit.String(),
+		}})
+	}
+	l.watchStalls()
+}
+
+func (l *loopy) shut() {
+	l.broken = true
+	l.q.Break()
+	for l.q.Ready() {
+		l.flush()
+	}
+	if l.nc != nil {
+		_ = l.nc.Close()
+	}
+	l.conn.Tell(&shut{})
+}

@@ -1,0 +1,93 @@
+package conn
+
+import (
+	"strconv"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/callboard-rpc/callboard/actors"
+	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/conn/connfsm"
+	"github.com/callboard-rpc/callboard/stream"
+)
+
+// slot is a reusable place for a stream and the actor that serves it.
+type slot struct {
+	ref       actors.Ref[any]
+	st        *stream.Actor
+	partial   frame.StreamID // the reader may hold a partial message of this stream
+	successor int            // how many actors of this slot have panicked
+}
+
+// slotAt makes sure that a slot has its actor. Machines give out slots from 0
+// up, so the table grows by one at a time.
+func (c *conn) slotAt(ctx actor.Context, i frame.SlotIndex) *slot {
+	for int(i) >= len(c.slots) {
+		c.slots = append(c.slots, slot{})
+	}
+	s := &c.slots[i]
+	if !s.ref.Valid() {
+		c.spawnStream(ctx, i, s)
+	}
+	return s
+}
+
+func (c *conn) spawnStream(ctx actor.Context, i frame.SlotIndex, s *slot) {
+	name := "stream-" + strconv.Itoa(int(i))
+	if s.successor > 0 {
+		name += "." + strconv.Itoa(s.successor)
+	}
+	s.st = stream.New(&c.streams, i)
+	s.ref = actors.MustSpawn[any](ctx, name, c.streamSpec(), s.st)
+}
+
+func (c *conn) route(ctx actor.Context, r *connfsm.Route) {
+	s := c.slotAt(ctx, r.Slot)
+	s.note(r)
+	s.ref.Tell(r.Frame)
+}
+
+// note keeps in mind whether the reader may hold a partial message of the
+// slot's stream: it drops that by itself when the peer ends the stream.
+func (s *slot) note(r *connfsm.Route) {
+	switch f := r.Frame.(type) {
+	case *frame.Headers:
+		s.partial = r.ID
+		if f.EndStream {
+			s.partial = 0
+		}
+	case *frame.Data:
+		if f.EndStream {
+			s.partial = 0
+		}
+	case *frame.RSTStream:
+		s.partial = 0
+	}
+}
+
+// forgetPartial tells the reader of a stream that ended otherwise.
+func (c *conn) forgetPartial(i frame.SlotIndex, id frame.StreamID) {
+	if int(i) < len(c.slots) && c.slots[i].partial == id {
+		c.slots[i].partial = 0
+		c.reader.Tell(&forget{id: id})
+	}
+}
+
+// relieve asks all streams to report what their applications have read when
+// the receive window runs low: each may hold back a little, and many of them
+// together would stall the connection.
+func (c *conn) relieve() {
+	low := c.m.WindowLow()
+	sank := low && !c.low
+	c.low = low
+	if !sank {
+		return
+	}
+	for i := range c.slots {
+		if c.slots[i].ref.Valid() {
+			c.slots[i].ref.Tell(theSettle)
+		}
+	}
+}
+
+var theSettle = &stream.Settle{}

@@ -1,0 +1,46 @@
+package balancer
+
+import (
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/callboard-rpc/callboard/conn"
+)
+
+// pickFirst uses one connection to the first address that answers (gRFC A62).
+// Its subchannel walks the addresses; the policy turns its states into pickers.
+// TRANSIENT_FAILURE is sticky: it stays until READY, so that RPCs fail fast
+// while attempts go on.
+type pickFirst struct {
+	state   connectivity.State
+	lastErr error
+}
+
+func (p *pickFirst) changed(m *Changed) *Picker {
+	if p.state == connectivity.TransientFailure && (m.State == connectivity.Connecting || m.State == connectivity.Idle) {
+		return nil
+	}
+	p.state = m.State
+	if m.Err != nil {
+		p.lastErr = m.Err
+	}
+	pk := &Picker{State: m.State}
+	switch m.State {
+	case connectivity.Ready:
+		pk.Conns = []conn.Ref{m.Conn}
+		p.lastErr = nil
+	case connectivity.TransientFailure:
+		pk.Err = p.lastErr
+	case connectivity.Idle, connectivity.Connecting, connectivity.Shutdown:
+		pk.Err = p.lastErr
+	}
+	return pk
+}
+
+// resolveFailed matters only while nothing better is known.
+func (p *pickFirst) resolveFailed(err error) *Picker {
+	if p.state == connectivity.Ready || p.state == connectivity.Connecting {
+		return nil
+	}
+	p.state, p.lastErr = connectivity.TransientFailure, err
+	return &Picker{State: p.state, Err: err}
+}

@@ -1,0 +1,34 @@
+package balancer
+
+import (
+	"sync/atomic"
+
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/callboard-rpc/callboard/conn"
+)
+
+// Picker is an immutable snapshot: which connections may serve an RPC now. It
+// is read without a lock or a message.
+type Picker struct {
+	State connectivity.State
+	Conns []conn.Ref // READY ones; the policy's order
+	Err   error      // why there is none, in TRANSIENT_FAILURE
+	next  atomic.Uint64
+}
+
+// Pick chooses a connection. ok is false when the RPC has to wait; err is set
+// when one that is not wait-for-ready fails instead.
+func (p *Picker) Pick() (ref conn.Ref, ok bool, err error) {
+	switch n := uint64(len(p.Conns)); n {
+	case 0:
+	case 1:
+		return p.Conns[0], true, nil
+	default:
+		return p.Conns[p.next.Add(1)%n], true, nil
+	}
+	if p.State == connectivity.TransientFailure {
+		return conn.Ref{}, false, p.Err
+	}
+	return conn.Ref{}, false, nil
+}

@@ -97,5 +97,8 @@ func (m *Mailbox) deadLetter(msg any) {
 	if t := m.spec.Table; t != nil {
 		t.dead.Add(1)
 	}
+	if f := m.spec.Undelivered; f != nil {
+		f(msg)
+	}
 	m.system.DeadLetter.SendUserMessage(m.self, msg)
 }

@@ -31,4 +31,9 @@ type Spec struct {
 	// payload. It runs while the mailbox is held, so it must neither block nor
 	// post. Optional.
 	Describe func(msg any) string
+	// Undelivered is called for a message that no longer reaches the actor
+	// because it has stopped, before it becomes a dead letter: whoever waits for
+	// an answer to it can be told. It runs on the goroutine of the sender or of
+	// the stopping actor. Optional.
+	Undelivered func(msg any)
 }

@@ -217,10 +217,17 @@ func (c *conn) tick(ctx actor.Context, m *tick) {
 
 func transportDown(err error) connfsm.Event { return &connfsm.TransportDown{Err: err} }
 
-// stopping closes the socket: the reader may be blocked in it.
+// stopping closes the socket: the reader may be blocked in it. Calls that still
+// wait for a stream are answered here, the others by their streams.
 func (c *conn) stopping() {
 	c.timer.Close()
 	c.credits.close()
+	_ = c.m.Step(&connfsm.Close{Reason: "the connection was stopped"}, time.Now(), &c.fx)
+	for _, r := range c.fx.Refused {
+		c.refused(r)
+	}
+	c.fx.Reset()
+	c.edge.down.Store(true)
 	if c.nc != nil {
 		_ = c.nc.Close()
 	}

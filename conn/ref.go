@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/conn/connfsm"
 	"github.com/callboard-rpc/callboard/stream"
+	"github.com/callboard-rpc/callboard/stream/streamfsm"
 )
 
 // edge is what others may know of a connection without asking its actor.
@@ -73,6 +76,7 @@ func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (Ref, error) {
 		Threshold: min(32<<10, int(cfg.Stream.InitialWindow/4)), Clock: c.clock,
 	}
 	sp := c.spec("conn", actors.Inline, nil)
+	sp.Undelivered = undelivered
 	if _, err := actors.Spawn[any](ctx, name, sp, c); err != nil {
 		return Ref{}, fmt.Errorf("spawn %s: %w", name, err)
 	}
@@ -88,4 +92,13 @@ func (c *conn) streamSpec() *actors.Spec {
 		c.perStream = c.spec("stream", actors.Inline, nil)
 	}
 	return c.perStream
+}
+
+// undelivered answers those who asked a connection that is no more.
+func undelivered(msg any) {
+	if m, ok := msg.(*stream.OpenCall); ok {
+		m.Call.Refuse(&streamfsm.Outcome{
+			Status: status.New(codes.Unavailable, "the connection was stopped"), Code: codes.Unavailable, Unprocessed: true,
+		})
+	}
 }

@@ -95,9 +95,9 @@ func (a *Actor) done(owed int, lastSent bool) {
 	}
 }
 
-// Abort ends the slot's call after its actor has panicked, and says which
-// stream it was; 0 when there was none. The connection calls it once the actor
-// is suspended.
+// Abort ends the slot's call when its machine will not be stepped any more, and
+// says which stream it was; 0 when there was none. The connection calls it for
+// an actor that has panicked and is suspended.
 func (a *Actor) Abort(code codes.Code, message string) frame.StreamID {
 	c := a.call
 	if c == nil {

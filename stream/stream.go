@@ -36,6 +36,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/grpc/codes"
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/codec/frame"
@@ -112,11 +113,17 @@ func (a *Actor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		a.start(ctx)
 	case *actor.Stopping:
-		a.timer.Close()
+		a.stopping()
 	case *actor.Stopped, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
 	}
+}
+
+// stopping: the connection goes, and nobody will step the machine any more.
+func (a *Actor) stopping() {
+	a.timer.Close()
+	a.Abort(codes.Unavailable, a.self.Probe().Path()+": the connection was stopped")
 }
 
 // open starts a client's RPC in this slot.

@@ -14,7 +14,8 @@ const prefixLen = 5
 type assembly struct {
 	prefix  [prefixLen]byte
 	got     int            // octets of prefix that arrived
-	msg     *buffer.Buffer // once the prefix is complete
+	msg     *buffer.Buffer // once the prefix is complete; may be shorter than size while the budget is tight
+	size    int            // octets the prefix announced
 	have    int            // octets of msg that arrived
 	charged int            // octets to give back to the budget
 }
@@ -24,7 +25,7 @@ type assembly struct {
 func (a *assembly) missing() int {
 	switch {
 	case a.msg != nil:
-		return len(a.msg.B) - a.have
+		return a.size - a.have
 	case a.got > 0:
 		return prefixLen - a.got
 	}

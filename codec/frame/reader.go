@@ -34,11 +34,13 @@ type ReaderConfig struct {
 	Limit func(StreamID) int
 
 	// Charge, if set, is asked before a buffer for n octets of a message is
-	// allocated; false fails the message with NoBudget. Refund gives the
-	// charge back: when the message is complete and handed over, or dropped.
+	// allocated. whole says that n is all of a message that is only announced
+	// yet: a refusal then makes its room grow as it arrives. Any other refusal
+	// fails the message with NoBudget. Refund gives the charge back: when the
+	// message is complete and handed over, or dropped.
 	// A message that is whole in the read buffer is handed over at once and
 	// needs no charge.
-	Charge func(n int) bool
+	Charge func(n int, whole bool) bool
 	Refund func(n int)
 }
 
@@ -84,7 +86,7 @@ func NewReader(src Source, cfg ReaderConfig) *Reader {
 	setDefault(&cfg.MaxMessage, DefaultMaxMessage)
 	setDefault(&cfg.BufferSize, DefaultBufferSize)
 	if cfg.Charge == nil {
-		cfg.Charge = func(int) bool { return true }
+		cfg.Charge = func(int, bool) bool { return true }
 	}
 	if cfg.Refund == nil {
 		cfg.Refund = func(int) {}

@@ -54,7 +54,7 @@ func (r *Reader) readData() bool {
 	case a == nil:
 		r.endData(nil)
 		return true
-	case a.msg != nil && a.have == len(a.msg.B):
+	case a.msg != nil && a.have == a.size:
 		r.complete()
 		return true
 	case d.left == 0:
@@ -77,6 +77,12 @@ func (r *Reader) readData() bool {
 		}
 		return true
 	}
+	if a.have == len(a.msg.B) {
+		if f := r.grow(a); f != nil {
+			r.endData(f)
+			return true
+		}
+	}
 	n := copy(a.msg.B[a.have:], p)
 	a.have += n
 	r.took(n)
@@ -98,14 +104,37 @@ func (r *Reader) beginMessage(a *assembly) *Fault {
 	if limit := r.limit(r.data.id, size); size > limit {
 		return &Fault{Kind: TooLarge, Got: size, Limit: limit}
 	}
-	n := int(size)
+	a.size, a.have = int(size), 0
+	n := a.size
 	if n > min(r.data.left, r.in.buffered()) {
-		if !r.cfg.Charge(n) {
-			return &Fault{Kind: NoBudget, Got: size}
+		if !r.cfg.Charge(n, true) {
+			n = min(n, tightStart)
+			if !r.cfg.Charge(n, false) {
+				return &Fault{Kind: NoBudget, Got: size}
+			}
 		}
 		a.charged = n
 	}
-	a.msg, a.have = buffer.Get(n), 0
+	a.msg = buffer.Get(n)
+	return nil
+}
+
+// tightStart is the room a message gets when the budget does not allow for all
+// of it at once: from there on it has to arrive to get more.
+const tightStart = 32 << 10
+
+// grow doubles the room of a message that arrives while the budget is tight.
+func (r *Reader) grow(a *assembly) *Fault {
+	n := min(a.size, 2*len(a.msg.B))
+	more := n - len(a.msg.B)
+	if !r.cfg.Charge(more, false) {
+		return &Fault{Kind: NoBudget, Got: uint64(a.size)}
+	}
+	a.charged += more
+	bigger := buffer.Get(n)
+	copy(bigger.B, a.msg.B)
+	a.msg.Release()
+	a.msg = bigger
 	return nil
 }
 
@@ -134,7 +163,7 @@ func (r *Reader) complete() {
 	ev.Pending = 0
 	d.size = 0
 	r.refund(a)
-	a.msg, a.have, a.got = nil, 0, 0
+	a.msg, a.size, a.have, a.got = nil, 0, 0, 0
 	if d.left == 0 {
 		ev.EndStream = d.end
 		r.closeData()

@@ -105,10 +105,13 @@ func TestEmptyDataIsAGlitch(t *testing.T) {
 }
 
 // account is a budget that remembers.
-type account struct{ held, peak, limit int }
+type account struct {
+	held, peak, limit int
+	tight             bool // nothing is charged on announcement
+}
 
-func (a *account) charge(n int) bool {
-	if a.held+n > a.limit {
+func (a *account) charge(n int, whole bool) bool {
+	if whole && a.tight || a.held+n > a.limit {
 		return false
 	}
 	a.held += n
@@ -147,6 +150,39 @@ func TestBudgetIsAskedBeforeAndPaidBack(t *testing.T) {
 	r.Forget(3)
 	if a.held != 0 {
 		t.Errorf("%d held after Forget", a.held)
+	}
+}
+
+// While the budget is tight a message costs what has arrived of it, not what it
+// was announced to be.
+func TestMessageGrowsAsItArrives(t *testing.T) {
+	body := bytes.Repeat([]byte("callboard"), 20_000)
+	wire := message(0, body)
+	a := &account{limit: 1 << 20, tight: true}
+	ps := [][]byte{begin(1)}
+	for at := 0; at < len(wire); at += 10_000 {
+		ps = append(ps, raw(typeData, 0, 1, wire[at:min(at+10_000, len(wire))]...))
+	}
+	r := NewReader(pieces(ps...), ReaderConfig{Charge: a.charge, Refund: a.refund})
+	b := NewBatch()
+	for range 2 {
+		if err := r.ReadBatch(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.held != tightStart {
+		t.Errorf("%d held for a message of %d of which 10,000 arrived, want %d", a.held, len(body), tightStart)
+	}
+	frames, err := readAll(r)
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	got := tell(frames)
+	if last := got[len(got)-1]; last.Message != string(body) {
+		t.Errorf("the message arrived as %d octets, want %d", len(last.Message), len(body))
+	}
+	if a.held != 0 || a.peak != len(body) {
+		t.Errorf("held %d at most and %d now, want %d and 0", a.peak, a.held, len(body))
 	}
 }
 

@@ -1,0 +1,220 @@
+package callboard
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/serviceconfig"
+	"google.golang.org/grpc/status"
+
+	"github.com/callboard-rpc/callboard/actors"
+	"github.com/callboard-rpc/callboard/balancer"
+	"github.com/callboard-rpc/callboard/conn"
+	"github.com/callboard-rpc/callboard/resolver"
+)
+
+// channel is the actor behind a ClientConn.
+//
+// Role: owns resolver and balancer, publishes the picker.
+//
+// Messages in: connect, resetBackoff and closeChannel from the ClientConn,
+// *resolver.Update and *resolver.Failed from the resolver, *balancer.Published
+// from the balancer.
+//
+// Messages out: *resolver.Update and *resolver.Failed to the balancer, what the
+// ClientConn asked for to both.
+//
+// States: gRPC's connectivity states; IDLE has neither resolver nor balancer
+// until the first RPC or Connect.
+//
+// Supervision: resolver and balancer are restarted with backoff; the last good
+// picker keeps serving, and a balancer is rebuilt from the last update.
+type channel struct {
+	edge     *channelEdge
+	offered  func(*serviceconfig.ParseResult) // the resolver's service config
+	resolver resolver.Config
+	balancer balancer.Config
+	self     actors.Ref[any]
+	res      actors.Ref[any]
+	bal      actors.Ref[any]
+	last     *resolver.Update
+	closed   bool
+}
+
+type (
+	connect      struct{}
+	resetBackoff struct{}
+	closeChannel struct{}
+)
+
+// Receive implements actor.Actor.
+func (c *channel) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *balancer.Published:
+		c.published(m)
+	case *resolver.Update:
+		c.last = m
+		c.offered(m.Config)
+		c.bal.Tell(m)
+	case *resolver.Failed:
+		c.bal.Tell(m)
+	case *connect:
+		c.connect(ctx)
+	case *resetBackoff:
+		c.bal.Tell(&balancer.ResetBackoff{})
+	case *closeChannel:
+		c.close(ctx)
+	case *actor.Started:
+		c.self = actors.Self[any](ctx)
+		c.self.Probe().SetState(connectivity.Idle.String())
+	case *actor.Terminated, *actor.Stopping, *actor.Stopped, *actor.Restarting:
+	default:
+		actors.Unhandled(ctx)
+	}
+}
+
+func (c *channel) connect(ctx actor.Context) {
+	if c.closed {
+		return
+	}
+	if !c.bal.Valid() && !c.spawnChildren(ctx) {
+		return
+	}
+	c.bal.Tell(&balancer.Connect{})
+}
+
+func (c *channel) spawnChildren(ctx actor.Context) bool {
+	c.resolver.Parent, c.balancer.Parent = c.self, c.self
+	var err error
+	if c.bal, err = balancer.Spawn(ctx, c.balancer); err != nil {
+		c.publish(&balancer.Picker{State: connectivity.TransientFailure, Err: err})
+		return false
+	}
+	if c.res, err = resolver.Spawn(ctx, c.resolver); err != nil {
+		c.publish(&balancer.Picker{State: connectivity.TransientFailure, Err: err})
+		return false
+	}
+	return true
+}
+
+func (c *channel) published(m *balancer.Published) {
+	if c.closed {
+		return
+	}
+	c.publish(m.Picker)
+	if m.Resolve {
+		c.res.Tell(&resolver.ResolveNow{})
+	}
+}
+
+func (c *channel) publish(p *balancer.Picker) {
+	c.self.Probe().SetState(p.State.String())
+	c.edge.set(p)
+}
+
+func (c *channel) close(ctx actor.Context) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.publish(&balancer.Picker{State: connectivity.Shutdown, Err: errClientClosing})
+	c.bal.Tell(&balancer.Stop{Reason: errClientClosing.Error()})
+	ctx.Poison(ctx.Self())
+}
+
+// HandleFailure implements actor.SupervisorStrategy for resolver and balancer.
+func (c *channel) HandleFailure(as *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
+	restartChildren.HandleFailure(as, sup, child, rs, reason, message)
+	if c.last != nil && c.bal.PID() != nil && c.bal.PID().Id == child.Id {
+		c.bal.Tell(c.last)
+	}
+}
+
+var restartChildren = actors.RestartFailed(actors.GRPCBackoff)
+
+var errClientClosing = errors.New("the client connection is closing")
+
+// channelEdge is what RPCs see of their channel: the picker, without a lock and
+// without a message.
+type channelEdge struct {
+	now   atomic.Pointer[pickerEpoch]
+	tell  actors.Ref[any]
+	flips sync.Mutex // orders set against itself; never taken by an RPC
+}
+
+// pickerEpoch is a picker and how long it is in force.
+type pickerEpoch struct {
+	picker     *balancer.Picker
+	superseded chan struct{} // closed when there is a newer one
+}
+
+func newChannelEdge() *channelEdge {
+	e := &channelEdge{}
+	e.now.Store(&pickerEpoch{picker: &balancer.Picker{State: connectivity.Idle}, superseded: make(chan struct{})})
+	return e
+}
+
+func (e *channelEdge) set(p *balancer.Picker) {
+	e.flips.Lock()
+	defer e.flips.Unlock()
+	old := e.now.Swap(&pickerEpoch{picker: p, superseded: make(chan struct{})})
+	close(old.superseded)
+}
+
+// pick chooses a connection for an RPC, waiting for one if need be. Unless the
+// RPC is wait-for-ready it fails when the channel is in TRANSIENT_FAILURE.
+func (e *channelEdge) pick(ctx context.Context, waitForReady bool) (conn.Ref, error) {
+	if ref, ok, _ := e.now.Load().picker.Pick(); ok && ref.Up() {
+		return ref, nil
+	}
+	return e.pickSlow(ctx, waitForReady)
+}
+
+func (e *channelEdge) pickSlow(ctx context.Context, waitForReady bool) (conn.Ref, error) {
+	var last error
+	for {
+		ep := e.now.Load()
+		p := ep.picker
+		ref, ok, err := p.Pick()
+		switch {
+		case ok && ref.Up():
+			return ref, nil
+		case p.State == connectivity.Shutdown:
+			return conn.Ref{}, status.Error(codes.Canceled, "callboard: "+errClientClosing.Error())
+		case err != nil && !waitForReady:
+			return conn.Ref{}, status.Errorf(codes.Unavailable, "%s: no connection: %v", e.path(), err)
+		case p.State == connectivity.Idle:
+			e.tell.Tell(&connect{})
+		}
+		if p.Err != nil {
+			last = p.Err
+		}
+		select {
+		case <-ep.superseded:
+		case <-ctx.Done():
+			return conn.Ref{}, e.gaveUp(ctx, p.State, last)
+		}
+	}
+}
+
+// gaveUp says why an RPC that ended while it waited for a connection had none.
+func (e *channelEdge) gaveUp(ctx context.Context, st connectivity.State, last error) error {
+	s := status.FromContextError(ctx.Err())
+	why := "the channel is " + st.String()
+	if last != nil {
+		why += ", last error: " + last.Error()
+	}
+	return status.Errorf(s.Code(), "%v while waiting for a connection of %s: %s", ctx.Err(), e.path(), why)
+}
+
+func (e *channelEdge) path() string {
+	if p := e.tell.Probe(); p != nil {
+		return p.Path()
+	}
+	return "channel"
+}

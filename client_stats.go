@@ -1,0 +1,126 @@
+package callboard
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+
+	"github.com/callboard-rpc/callboard/codec"
+	"github.com/callboard-rpc/callboard/stream"
+)
+
+// prefixLen is the length prefix that counts as transferred with a message.
+const prefixLen = 5
+
+// clientStats tells stats handlers of one RPC, in grpc-go's order: Begin,
+// OutHeader, OutPayload, InHeader, InPayload, InTrailer, End. All of it happens
+// on the application's goroutines. A nil *clientStats tells nobody.
+type clientStats struct {
+	handlers []stats.Handler
+	ctx      context.Context
+	method   string
+	began    time.Time
+	trailed  bool
+	headed   bool
+}
+
+func (cc *ClientConn) beginStats(ctx context.Context, method string, clientStream, serverStream, waitForReady bool) (context.Context, *clientStats) {
+	if len(cc.opts.stats) == 0 {
+		return ctx, nil
+	}
+	s := &clientStats{handlers: cc.opts.stats, method: method, began: time.Now()}
+	for _, h := range s.handlers {
+		ctx = h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: method, FailFast: !waitForReady})
+	}
+	s.ctx = ctx
+	s.each(&stats.Begin{
+		Client: true, BeginTime: s.began, FailFast: !waitForReady,
+		IsClientStream: clientStream, IsServerStream: serverStream,
+	})
+	return ctx, s
+}
+
+func (s *clientStats) each(ev stats.RPCStats) {
+	for _, h := range s.handlers {
+		h.HandleRPC(s.ctx, ev)
+	}
+}
+
+// sent reports what a unary call sends in one go.
+func (s *clientStats) sent(_ context.Context, c *stream.Call, m any, sizes codec.Sizes) {
+	if s == nil {
+		return
+	}
+	s.sentHeader(c)
+	s.sentPayload(m, sizes)
+}
+
+func (s *clientStats) sentHeader(c *stream.Call) {
+	if s == nil {
+		return
+	}
+	md := c.Request.Metadata.Copy()
+	if md == nil {
+		md = metadata.MD{}
+	}
+	md.Set("user-agent", c.Request.UserAgent)
+	ev := &stats.OutHeader{Client: true, Header: md, FullMethod: s.method, Compression: c.Request.Encoding}
+	if info := c.Info(); info != nil {
+		ev.RemoteAddr, ev.LocalAddr = info.Remote, info.Local
+	}
+	s.each(ev)
+}
+
+func (s *clientStats) sentPayload(m any, sizes codec.Sizes) {
+	if s == nil {
+		return
+	}
+	s.each(&stats.OutPayload{
+		Client: true, Payload: m, Length: sizes.Uncompressed, CompressedLength: sizes.Wire,
+		WireLength: sizes.Wire + prefixLen, SentTime: time.Now(),
+	})
+}
+
+func (s *clientStats) gotHeader(c *stream.Call) {
+	if s == nil || s.headed {
+		return
+	}
+	r, md, ok := c.Header()
+	if !ok {
+		return
+	}
+	s.headed = true
+	ev := &stats.InHeader{Client: true, Header: md, Compression: r.Encoding, FullMethod: s.method}
+	if info := c.Info(); info != nil {
+		ev.RemoteAddr, ev.LocalAddr = info.Remote, info.Local
+	}
+	s.each(ev)
+}
+
+func (s *clientStats) gotPayload(m any, sizes codec.Sizes) {
+	if s == nil {
+		return
+	}
+	s.each(&stats.InPayload{
+		Client: true, Payload: m, Length: sizes.Uncompressed, CompressedLength: sizes.Wire,
+		WireLength: sizes.Wire + prefixLen, RecvTime: time.Now(),
+	})
+}
+
+func (s *clientStats) gotTrailer(c *stream.Call) {
+	if s == nil || s.trailed {
+		return
+	}
+	s.trailed = true
+	s.each(&stats.InTrailer{Client: true, Trailer: c.Trailer()})
+}
+
+func (s *clientStats) end(err error) {
+	if s == nil {
+		return
+	}
+	ev := &stats.End{Client: true, BeginTime: s.began, EndTime: time.Now(), Error: err}
+	s.each(ev)
+}

@@ -1,0 +1,366 @@
+package callboard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/callboard-rpc/callboard/codec"
+	"github.com/callboard-rpc/callboard/codec/buffer"
+	"github.com/callboard-rpc/callboard/conn"
+	"github.com/callboard-rpc/callboard/stream"
+)
+
+// NewStream begins a streaming RPC. Generated stubs call it.
+func (cc *ClientConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if len(cc.opts.callOptions) > 0 {
+		opts = append(cc.opts.callOptions[:len(cc.opts.callOptions):len(cc.opts.callOptions)], opts...)
+	}
+	if cc.stream != nil {
+		g, err := cc.grpcConn()
+		if err != nil {
+			return nil, err
+		}
+		return cc.stream(ctx, desc, g, method, cc.streamer, opts...)
+	}
+	return cc.newStream(ctx, desc, method, opts)
+}
+
+// streamer is the end of the interceptor chain.
+func (cc *ClientConn) streamer(ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return cc.newStream(ctx, desc, method, opts)
+}
+
+// clientStream is the application's side of a streaming RPC. One goroutine may
+// send while another receives.
+type clientStream struct {
+	cc     *ClientConn
+	ctx    context.Context
+	cancel context.CancelFunc
+	desc   *grpc.StreamDesc
+	info   callInfo
+	method string
+	stats  *clientStats
+	replay replay
+	ref    conn.Ref
+
+	sent      bool // a message went out
+	closed    bool // half-closed
+	received  bool
+	headSeen  atomic.Bool
+	finishing sync.Once
+	final     struct { // kept when the call has been released
+		mu      sync.Mutex
+		over    bool
+		err     error
+		header  metadata.MD
+		trailer metadata.MD
+	}
+	stopAfter func() bool
+}
+
+func (cc *ClientConn) newStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error) {
+	s := &clientStream{cc: cc, desc: desc, method: method}
+	cc.callDefaults(&s.info)
+	if err := s.info.apply(opts); err != nil {
+		return nil, err
+	}
+	if err := s.info.finish(cc); err != nil {
+		return nil, err
+	}
+	if mc := cc.methodConfig(method); mc != nil {
+		ctx, s.cancel = mc.apply(ctx, &s.info, opts)
+	}
+	s.info.requestCompressor(cc)
+	s.ctx, s.stats = cc.beginStats(ctx, method, desc.ClientStreams, desc.ServerStreams, s.info.waitForReady)
+	if err := s.open(); err != nil {
+		s.stats.end(err)
+		s.info.finished(err)
+		if s.cancel != nil {
+			s.cancel()
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// open begins the RPC.
+func (s *clientStream) open() error {
+	c, ref, err := s.attempt()
+	if err != nil {
+		return err
+	}
+	s.replay.call, s.ref = c, ref
+	s.stats.sentHeader(c)
+	// The stream ends with its context even when nobody calls it any more.
+	if s.ctx.Done() != nil {
+		s.stopAfter = context.AfterFunc(s.ctx, s.canceled)
+	}
+	return nil
+}
+
+// attempt waits for a stream on a connection, on another if one refuses.
+func (s *clientStream) attempt() (*stream.Call, conn.Ref, error) {
+	for {
+		if err := s.ctx.Err(); err != nil {
+			return nil, conn.Ref{}, status.FromContextError(err).Err()
+		}
+		ref, err := s.cc.edge.pick(s.ctx, s.info.waitForReady)
+		if err != nil {
+			return nil, conn.Ref{}, statusError(err)
+		}
+		c := stream.NewCall()
+		c.Keep = true
+		if err := s.cc.fillRequest(s.ctx, c, s.method, &s.info, ref); err != nil {
+			c.Discard()
+			return nil, conn.Ref{}, err
+		}
+		c.Open(ref.Transport())
+		if err := c.WaitOpened(s.ctx.Done()); err != nil {
+			st := contextStatus(s.ctx, s.cc.whereWas(c))
+			if c.Cancel(st.Code(), st.Message()) {
+				c.Release()
+				return nil, conn.Ref{}, st.Err()
+			}
+		}
+		if c.Opened() {
+			return c, ref, nil
+		}
+		c.Release()
+		s.cc.edge.awaitAnother(s.ctx, ref)
+	}
+}
+
+// canceled runs when the context ends.
+func (s *clientStream) canceled() {
+	st := contextStatus(s.ctx, "")
+	if s.current().Cancel(st.Code(), st.Message()) {
+		s.finish(st.Err())
+	}
+}
+
+// Context is the RPC's context.
+func (s *clientStream) Context() context.Context { return s.ctx }
+
+// Header waits for the response's headers.
+func (s *clientStream) Header() (metadata.MD, error) {
+	if md, over, err := s.ended(); over {
+		return md, headerError(md, err)
+	}
+	for {
+		c := s.current()
+		if c.WaitHeader(s.ctx.Done()) != nil {
+			s.canceled()
+		}
+		if _, md, ok := c.Header(); ok {
+			s.seeHeader(c)
+			return md, nil
+		}
+		if !s.again(c) {
+			break
+		}
+	}
+	s.finishWithOutcome()
+	md, _, err := s.ended()
+	return md, headerError(md, err)
+}
+
+// headerError: a response that ended without headers has no header metadata;
+// the status says why, unless it is OK.
+func headerError(md metadata.MD, err error) error {
+	if md != nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (s *clientStream) ended() (header metadata.MD, over bool, err error) {
+	s.final.mu.Lock()
+	defer s.final.mu.Unlock()
+	return s.final.header, s.final.over, s.final.err
+}
+
+// Trailer is the trailing metadata; nil before the stream's end.
+func (s *clientStream) Trailer() metadata.MD {
+	s.final.mu.Lock()
+	defer s.final.mu.Unlock()
+	return s.final.trailer
+}
+
+// SendMsg sends a message. io.EOF says that the stream is over: RecvMsg has the
+// reason.
+func (s *clientStream) SendMsg(m any) error {
+	if s.closed {
+		return s.misuse("SendMsg called after CloseSend")
+	}
+	wire, sizes, err := codec.Encode(s.info.codec, s.info.requestCompressor(s.cc), m, s.info.maxSend)
+	if err != nil {
+		err = statusError(err)
+		s.abort(err)
+		return err
+	}
+	return s.send(m, wire, sizes)
+}
+
+func (s *clientStream) send(m any, wire *buffer.Buffer, sizes codec.Sizes) error {
+	// The last message of a stream that sends one travels with END_STREAM.
+	end := !s.desc.ClientStreams
+	s.closed = s.closed || end
+	s.replay.keep(wire, end)
+	c := s.current()
+	err := c.Send(wire, end, s.ctx.Done())
+	if errors.Is(err, stream.ErrDone) {
+		wire.Release()
+		s.canceled()
+		return io.EOF
+	}
+	if err != nil && !s.again(c) {
+		return err
+	}
+	s.sent = true
+	s.stats.sentPayload(m, sizes)
+	return nil
+}
+
+// CloseSend half-closes the stream. It never fails.
+func (s *clientStream) CloseSend() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.replay.keep(nil, true)
+	s.current().CloseSend()
+	return nil
+}
+
+func (s *clientStream) misuse(what string) error {
+	err := status.Error(codes.Internal, what)
+	s.abort(err)
+	return err
+}
+
+// RecvMsg receives a message. io.EOF is the successful end; any other error is
+// the RPC's status.
+func (s *clientStream) RecvMsg(m any) error {
+	if _, over, err := s.ended(); over {
+		return err
+	}
+	c, msg, err := s.receive()
+	s.seeHeader(c)
+	if err != nil {
+		s.finishWithOutcome()
+		_, _, err = s.ended()
+		if errors.Is(err, io.EOF) && !s.desc.ServerStreams && !s.received {
+			return cardinality(0)
+		}
+		return err
+	}
+	sizes, err := s.cc.decode(s.ctx, &s.info, c, msg, m)
+	msg.Buf.Release()
+	if err != nil {
+		s.abort(err)
+		return err
+	}
+	s.received = true
+	s.stats.gotPayload(m, sizes)
+	if s.desc.ServerStreams {
+		return nil
+	}
+	return s.expectEnd()
+}
+
+// expectEnd: where the server sends one message, the end belongs to it.
+func (s *clientStream) expectEnd() error {
+	extra, err := s.current().Recv(s.ctx.Done())
+	switch {
+	case err == nil:
+		extra.Buf.Release()
+		err := cardinality(2)
+		s.abort(err)
+		return err
+	case errors.Is(err, stream.ErrDone):
+		s.canceled()
+	}
+	s.finishWithOutcome()
+	if _, _, err := s.ended(); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// receive takes the next message of the call in force. Whatever arrives
+// commits the RPC to it.
+func (s *clientStream) receive() (*stream.Call, stream.Message, error) {
+	for {
+		c := s.current()
+		msg, err := c.Recv(s.ctx.Done())
+		if errors.Is(err, stream.ErrDone) {
+			s.canceled()
+			return c, msg, io.EOF
+		}
+		if err != nil && s.again(c) {
+			continue
+		}
+		return c, msg, err
+	}
+}
+
+// seeHeader notes that a server has answered.
+func (s *clientStream) seeHeader(c *stream.Call) {
+	if s.headSeen.CompareAndSwap(false, true) {
+		s.replay.commit()
+		s.stats.gotHeader(c)
+	}
+}
+
+// abort ends the RPC for a reason of our own.
+func (s *clientStream) abort(err error) {
+	st := status.Convert(err)
+	s.current().Cancel(st.Code(), st.Message())
+	s.finish(err)
+}
+
+func (s *clientStream) finishWithOutcome() {
+	err := error(io.EOF)
+	if st := s.current().Status(); st != nil {
+		err = st.Err()
+	}
+	s.finish(err)
+}
+
+// finish records the end, once, and lets go of the call's actor. err is io.EOF
+// for OK.
+func (s *clientStream) finish(err error) {
+	s.finishing.Do(func() {
+		if s.stopAfter != nil {
+			s.stopAfter()
+		}
+		c := s.current()
+		s.replay.commit()
+		_, md, _ := c.Header()
+		s.final.mu.Lock()
+		s.final.over, s.final.err, s.final.header, s.final.trailer = true, err, md, c.Trailer()
+		s.final.mu.Unlock()
+		s.info.report(func() metadata.MD { return md }, func() metadata.MD { return s.final.trailer },
+			func() *peer.Peer { return peerOf(s.ref.Info()) })
+		s.stats.gotTrailer(c)
+		result := err
+		if errors.Is(err, io.EOF) {
+			result = nil
+		}
+		s.stats.end(result)
+		s.info.finished(result)
+		c.Release()
+		if s.cancel != nil {
+			s.cancel()
+		}
+	})
+}

@@ -201,13 +201,29 @@ func (s *clientStream) SendMsg(m any) error {
 	if s.closed {
 		return s.misuse("SendMsg called after CloseSend")
 	}
-	wire, sizes, err := codec.Encode(s.info.codec, s.info.requestCompressor(s.cc), m, s.info.maxSend)
+	wire, sizes, err := s.encode(m)
 	if err != nil {
 		err = statusError(err)
 		s.abort(err)
 		return err
 	}
 	return s.send(m, wire, sizes)
+}
+
+func (s *clientStream) encode(m any) (*buffer.Buffer, codec.Sizes, error) {
+	if p, ok := m.(*PreparedMsg); ok {
+		return p.take(s.info.codec, s.info.encoding, s.info.maxSend)
+	}
+	return codec.Encode(s.info.codec, s.info.requestCompressor(s.cc), m, s.info.maxSend)
+}
+
+// prepare implements preparer.
+func (s *clientStream) prepare(m any) (prepared, error) {
+	wire, sizes, err := codec.Encode(s.info.codec, s.info.requestCompressor(s.cc), m, s.info.maxSend)
+	if err != nil {
+		return prepared{}, statusError(err)
+	}
+	return prepared{wire: wire, sizes: sizes, codec: s.info.codec.Name(), encoding: s.info.encoding}, nil
 }
 
 func (s *clientStream) send(m any, wire *buffer.Buffer, sizes codec.Sizes) error {

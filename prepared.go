@@ -2,6 +2,7 @@ package callboard
 
 import (
 	"errors"
+	"reflect"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -35,7 +36,7 @@ var errNoPreparer = errors.New("callboard: PreparedMsg.Encode: the stream is not
 
 // Encode encodes m for s, with the codec and the compressor in force there.
 func (p *PreparedMsg) Encode(s grpc.Stream, m any) error { //nolint:staticcheck // grpc.PreparedMsg's own signature
-	from, ok := s.(preparer)
+	from, ok := unwrap(s).(preparer)
 	if !ok {
 		// An interceptor has wrapped the stream, but not its context.
 		from, ok = grpc.ServerTransportStreamFromContext(s.Context()).(preparer)
@@ -57,7 +58,7 @@ func (p *PreparedMsg) take(c codec.Codec, encoding string, maxSend int) (*buffer
 	switch {
 	case p.p.wire == nil:
 		return nil, codec.Sizes{}, status.Error(codes.Internal, "the PreparedMsg was not encoded")
-	case p.p.codec != c.Name() || p.p.encoding != encoding:
+	case p.p.codec != c.Name() || p.p.encoding != "" && p.p.encoding != encoding:
 		return nil, codec.Sizes{}, status.Errorf(codes.Internal,
 			"the PreparedMsg was encoded by %s with compressor %q, the stream wants %s with %q",
 			p.p.codec, p.p.encoding, c.Name(), encoding)
@@ -66,4 +67,26 @@ func (p *PreparedMsg) take(c codec.Codec, encoding string, maxSend int) (*buffer
 			"send: message of %d octets is larger than the maximum of %d", p.p.sizes.Wire, maxSend)
 	}
 	return p.p.wire.Retain(), p.p.sizes, nil
+}
+
+// unwrap looks inside the types of generated code, which embed the stream.
+func unwrap(s grpc.Stream) any { //nolint:staticcheck // grpc.PreparedMsg's own signature
+	v := reflect.Indirect(reflect.ValueOf(s))
+	for v.Kind() == reflect.Struct {
+		if p, ok := v.Interface().(preparer); ok {
+			return p
+		}
+		inner := v.FieldByName("ClientStream")
+		if !inner.IsValid() {
+			inner = v.FieldByName("ServerStream")
+		}
+		if !inner.IsValid() || inner.Kind() != reflect.Interface || inner.IsNil() {
+			return s
+		}
+		if p, ok := inner.Interface().(preparer); ok {
+			return p
+		}
+		v = reflect.Indirect(inner.Elem())
+	}
+	return s
 }

@@ -35,6 +35,7 @@ package conn
 
 import (
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -60,7 +61,7 @@ type conn struct {
 	credits   *credits
 	clock     *stream.Clock
 	timer     *actors.Timer
-	low       bool // the receive window was low when last looked at
+	low       atomic.Bool // the receive window was low when last looked at
 	nc        net.Conn
 	perStream *actors.Spec // shared by all stream actors
 	cause     error        // why the connection ended

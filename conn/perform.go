@@ -127,7 +127,7 @@ func (c *conn) fire(gen uint64) { c.self.Tell(&tick{gen: gen}) }
 
 func (c *conn) opened(ctx actor.Context, o connfsm.Opened) {
 	call := o.Ref.(*stream.Call)
-	c.slotAt(ctx, o.Slot).ref.Tell(call.OpenAs(o.ID))
+	c.slotAt(ctx, o.Slot).ref.Tell(call.OpenAs(o.Slot, o.ID))
 }
 
 func (c *conn) refused(r connfsm.Refused) {

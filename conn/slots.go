@@ -41,7 +41,13 @@ func (c *conn) spawnStream(ctx actor.Context, i frame.SlotIndex, s *slot) {
 	s.ref = actors.MustSpawn[any](ctx, name, c.streamSpec(), s.st)
 }
 
+// route passes a frame to its stream. What arrives for one whose actor has
+// panicked is dropped: the next actor of the slot serves the next stream.
 func (c *conn) route(ctx actor.Context, r *connfsm.Route) {
+	if !r.New && (int(r.Slot) >= len(c.slots) || !c.slots[r.Slot].ref.Valid()) {
+		frame.Discard(r.Frame)
+		return
+	}
 	s := c.slotAt(ctx, r.Slot)
 	s.note(r)
 	s.ref.Tell(r.Frame)
@@ -78,9 +84,11 @@ func (c *conn) forgetPartial(i frame.SlotIndex, id frame.StreamID) {
 // together would stall the connection.
 func (c *conn) relieve() {
 	low := c.m.WindowLow()
-	sank := low && !c.low
-	c.low = low
-	if !sank {
+	if c.low.Load() == low {
+		return
+	}
+	c.low.Store(low) // before Settle: whoever reads after it reports by itself
+	if !low {
 		return
 	}
 	for i := range c.slots {

@@ -48,15 +48,26 @@ var aheadPool = sync.Pool{New: func() any { b := make([]byte, aheadSize); return
 
 func newSource(nc net.Conn) *source {
 	s := &source{nc: nc}
-	if canPoll {
-		if sc, ok := nc.(syscall.Conn); ok {
-			if raw, err := sc.SyscallConn(); err == nil {
-				s.raw = raw
-				s.try = s.readOnce
-			}
+	if sc, ok := plain(nc); ok && canPoll {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw = raw
+			s.try = s.readOnce
 		}
 	}
 	return s
+}
+
+// plain says whether what the descriptor yields is what Read yields. A secured
+// connection may well have the descriptor of the socket below it (grpc-go's
+// credentials see to that).
+func plain(nc net.Conn) (syscall.Conn, bool) {
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		return nc, true
+	case *net.UnixConn:
+		return nc, true
+	}
+	return nil, false
 }
 
 // WaitReadable blocks until there is something to read.

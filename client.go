@@ -145,7 +145,11 @@ func (cc *ClientConn) parse() (resolver.Builder, error) {
 			return b, cc.findAuthority(b)
 		}
 	}
-	u, err := url.Parse(resolver.GetDefaultScheme() + ":///" + cc.target)
+	scheme := resolver.GetDefaultScheme()
+	if scheme == "passthrough" {
+		scheme = "dns" // what NewClient means, where the registry still says what Dial meant
+	}
+	u, err := url.Parse(scheme + ":///" + cc.target)
 	if err != nil {
 		return nil, err
 	}

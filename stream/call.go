@@ -73,7 +73,8 @@ type Call struct {
 	slot      frame.SlotIndex
 	id        frame.StreamID
 	quota     *flow.Quota
-	opened    bool
+	given     bool // the connection has chosen slot and id
+	opened    bool // and their actor knows
 	inbox     []streamfsm.Message
 	head      int // inbox[:head] is read
 	block     *frame.Headers
@@ -84,9 +85,10 @@ type Call struct {
 	over      bool          // the application sees the RPC as ended
 	canceled  bool          // by its own Cancel: what arrives later is dropped
 	outcome   streamfsm.Outcome
-	owed      int // octets delivered and not yet reported as read, after the stream is done
-	unread    int // octets taken by the application and not yet reported
-	threshold int // report from this many on
+	owed      int          // octets delivered and not yet reported as read, after the stream is done
+	unread    int          // octets taken by the application and not yet reported
+	threshold int          // report from this many on
+	low       *atomic.Bool // the connection's: its receive window runs low, so everything is reported at once
 	canceler  Canceler
 	cancelErr error // server: why the stream ended before its handler
 	recvErr   error // server: why no message follows, where the stream goes on
@@ -211,7 +213,7 @@ func (c *Call) target(gen uint64) (slot frame.SlotIndex, id frame.StreamID, live
 	if c.gen.Load() != gen || c.parted {
 		return frame.NoSlot, 0, false
 	}
-	if !c.opened {
+	if !c.given {
 		return frame.NoSlot, 0, true
 	}
 	return c.slot, c.id, true
@@ -258,11 +260,11 @@ func (c *Call) clear() {
 	c.FirstEnds, c.Unary = false, false
 	c.In.Reset()
 	c.transport, c.server = nil, false
-	c.stream, c.quota, c.slot, c.id, c.opened = actors.Ref[any]{}, nil, 0, 0, false
+	c.stream, c.quota, c.slot, c.id, c.given, c.opened = actors.Ref[any]{}, nil, 0, 0, false, false
 	c.response.Reset()
 	c.headerUp = nil
 	c.ended, c.over, c.canceled, c.outcome = false, false, false, streamfsm.Outcome{}
-	c.owed, c.unread, c.threshold = 0, 0, 0
+	c.owed, c.unread, c.threshold, c.low = 0, 0, 0, nil
 	c.canceler, c.cancelErr, c.recvErr = nil, nil, nil
 	c.Deadline = time.Time{}
 	c.released, c.parted = false, false
@@ -281,8 +283,12 @@ func (c *Call) signal() {
 	}
 }
 
-// OpenAs makes the message that gives the call its stream.
-func (c *Call) OpenAs(id frame.StreamID) *Open {
+// OpenAs makes the message that gives the call its stream. From here on it is
+// cancelled there: the slot's actor may be busy yet and get to it later.
+func (c *Call) OpenAs(slot frame.SlotIndex, id frame.StreamID) *Open {
+	c.mu.Lock()
+	c.slot, c.id, c.given = slot, id, true
+	c.mu.Unlock()
 	c.open = Open{Call: c, ID: id}
 	return &c.open
 }

@@ -48,6 +48,16 @@ func (r report) post() {
 	}
 }
 
+// lump is how much is worth a report now: n octets, or any at all when the
+// connection's receive window runs low. What was taken before it did is called
+// in by Settle; the two meet at the call's lock.
+func (c *Call) lump(n int) int {
+	if c.low != nil && c.low.Load() {
+		return 1
+	}
+	return n
+}
+
 func (c *Call) takeReport(atLeast int) (r report) {
 	if c.unread < atLeast {
 		return r
@@ -75,7 +85,7 @@ func (c *Call) Recv(done <-chan struct{}) (Message, error) {
 				c.inbox, c.head = c.inbox[:0], 0
 			}
 			c.unread += len(m.Buf.B) + prefixLen
-			r := c.takeReport(c.threshold)
+			r := c.takeReport(c.lump(c.threshold))
 			c.mu.Unlock()
 			r.post()
 			return m, nil
@@ -90,7 +100,7 @@ func (c *Call) Recv(done <-chan struct{}) (Message, error) {
 			}
 			return Message{}, err
 		}
-		r := c.takeReport(min(reportWaiting, c.threshold))
+		r := c.takeReport(c.lump(min(reportWaiting, c.threshold)))
 		c.mu.Unlock()
 		if r.n > 0 {
 			// Posting may have brought the next message: look before waiting.

@@ -13,9 +13,10 @@ import (
 // call that never got one, the connection's) calls these, one at a time.
 
 // bind gives the call its stream.
-func (c *Call) bind(ref actors.Ref[any], slot frame.SlotIndex, id frame.StreamID, q *flow.Quota, threshold int) {
+func (c *Call) bind(ref actors.Ref[any], slot frame.SlotIndex, id frame.StreamID, q *flow.Quota, cfg *Config) {
 	c.mu.Lock()
-	c.stream, c.slot, c.id, c.quota, c.threshold = ref, slot, id, q, threshold
+	c.stream, c.slot, c.id, c.quota = ref, slot, id, q
+	c.threshold, c.low = cfg.Threshold, cfg.Low
 	c.opened = true
 	c.mu.Unlock()
 }
@@ -27,6 +28,7 @@ func (c *Call) deliver(fx *streamfsm.Effects, m *streamfsm.Machine) {
 	if fx.Header != nil {
 		c.block, c.gotHeader = fx.Header, true
 		c.response = *m.Response()
+		c.response.Fields = nil // the machine's own; the block has them
 		c.headerNeverComes()
 	}
 	for _, msg := range fx.Messages {

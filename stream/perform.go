@@ -105,5 +105,6 @@ func (a *Actor) Abort(code codes.Code, message string) frame.StreamID {
 	}
 	a.call = nil
 	c.abort(status.New(code, message))
+	a.quota.Clear() // loopy may be gone, too: nobody else would wake the sender
 	return a.id
 }

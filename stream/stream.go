@@ -49,9 +49,10 @@ type Config struct {
 	Machine   streamfsm.Config
 	Loopy     actors.Ref[any]
 	Conn      Transport
-	Handler   Handler // server: starts a new call
-	SendLimit int     // octets an application may queue per stream before it waits
-	Threshold int     // octets read before they are reported; at most reportBusy
+	Handler   Handler      // server: starts a new call
+	SendLimit int          // octets an application may queue per stream before it waits
+	Threshold int          // octets read before they are reported; at most reportBusy
+	Low       *atomic.Bool // set while the connection's receive window runs low; nil: never
 	Clock     *Clock
 }
 
@@ -130,7 +131,7 @@ func (a *Actor) stopping() {
 func (a *Actor) open(m *Open) {
 	c := m.Call
 	a.call, a.id = c, m.ID
-	c.bind(a.self, a.slot, m.ID, a.quota, a.cfg.Threshold)
+	c.bind(a.self, a.slot, m.ID, a.quota, a.cfg)
 	first := c.First
 	c.First = nil
 	a.event = streamfsm.Open{
@@ -150,7 +151,7 @@ func (a *Actor) headers(m *frame.Headers) {
 		a.call = NewCall()
 		a.call.server = true
 		a.call.transport = a.cfg.Conn
-		a.call.bind(a.self, a.slot, a.id, a.quota, a.cfg.Threshold)
+		a.call.bind(a.self, a.slot, a.id, a.quota, a.cfg)
 	}
 	a.step(m)
 }

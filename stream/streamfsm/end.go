@@ -43,7 +43,12 @@ func (m *Machine) cancel(ev *Cancel, fx *Effects) {
 
 // fail ends the stream for a reason found above it.
 func (m *Machine) fail(ev *Fail, fx *Effects) {
-	if m.stale(ev.Err.StreamID, ev) || m.state == StateClosed {
+	if m.stale(ev.Err.StreamID, ev) {
+		return
+	}
+	if m.state == StateClosed {
+		// Nothing is left to abort, but the peer is owed its answer.
+		fx.Control = append(fx.Control, frame.NewRSTStream(m.id, ev.Err.Code))
 		return
 	}
 	m.abort(ev.Err, "Fail", fx)

@@ -79,7 +79,11 @@ func fire(t *testing.T, s *side, ev Event) (result string) {
 			o.Payload.Release()
 		}
 	}
-	for range fx.Control {
+	for _, c := range fx.Control {
+		if r, ok := c.(*frame.RSTStream); ok {
+			add("RST_STREAM(%v)", r.Code)
+			continue
+		}
 		add("WINDOW_UPDATE")
 	}
 	if fx.Credit > 0 {

@@ -221,6 +221,11 @@ func (s *side) perform() {
 		s.queue = append(s.queue, o)
 	}
 	for _, c := range fx.Control {
+		if r, ok := c.(*frame.RSTStream); ok {
+			s.must(s.m.State() == StateClosed, "a bare RST_STREAM in state %v", s.m.State())
+			s.say("answers with RST_STREAM(%v)", r.Code)
+			continue
+		}
 		w := c.(*frame.WindowUpdate)
 		s.wire = append(s.wire, packet{grant: int(w.Increment), id: w.StreamID})
 	}

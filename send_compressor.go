@@ -37,7 +37,7 @@ func SetSendCompressor(ctx context.Context, name string) error {
 	if s.headed || s.finished {
 		return errors.New("callboard: set send compressor: the response's header was sent already")
 	}
-	s.deflater, s.encoding = c, name
+	s.deflater, s.encoding, s.chosen = c, name, true
 	if c == nil {
 		s.encoding = ""
 	}

@@ -1,0 +1,175 @@
+package callboard
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
+
+	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/conn"
+	"github.com/callboard-rpc/callboard/conn/connfsm"
+	"github.com/callboard-rpc/callboard/internal/flow"
+	"github.com/callboard-rpc/callboard/internal/tcpopt"
+	"github.com/callboard-rpc/callboard/stream"
+	"github.com/callboard-rpc/callboard/stream/streamfsm"
+)
+
+// serverConn is what the RPCs of one accepted connection share.
+type serverConn struct {
+	srv  *Server
+	ctx  context.Context // values that stats handlers gave the connection; nil: none
+	peer *peer.Peer      // set when the transport is up, before the first RPC
+	told atomic.Bool     // stats handlers know of the connection
+}
+
+// job is an RPC that waits for a worker.
+type job struct {
+	sc   *serverConn
+	call *stream.Call
+}
+
+// Serve implements stream.Handler. It runs on an actor's turn.
+func (sc *serverConn) Serve(c *stream.Call) {
+	sc.srv.running.Add(1)
+	sc.srv.workers.Submit(job{sc: sc, call: c})
+}
+
+// accepted makes an accepted socket's configuration. It runs on the listener's
+// turn.
+func (s *Server) accepted(nc net.Conn) (conn.Config, bool) {
+	sc := &serverConn{srv: s}
+	cfg := s.connConfig()
+	cfg.NC, cfg.Handler = nc, sc
+	cfg.OnUp, cfg.OnDown = sc.up, sc.down
+	if s.opts.creds != nil || len(s.opts.stats) > 0 {
+		cfg.Handshake = sc.handshake
+	}
+	// A peer that has vanished while we write is given up after as long as one
+	// that leaves PINGs unanswered (gRFC A18).
+	_ = tcpopt.SetUserTimeout(nc, orElse(s.opts.keepalive.Timeout, defaultPingTimeout))
+	return cfg, true
+}
+
+// connConfig is the part that is the same for all connections, as long as
+// jitter is not.
+func (s *Server) connConfig() conn.Config {
+	o := &s.opts
+	l := &o.limits
+	window, connWindow, connMax := windows(o.window, o.connWindow)
+	budget := flow.NewBudget(l.connBudget, s.sys.budget)
+	headerList := orElse(o.maxHeaderList, l.headerList)
+	handshake := orElse(o.handshake, l.handshake)
+	rd := l.reader(headerList, o.readBuffer, o.maxRecv, nil, budget)
+	rd.HeaderTableSize = orElse(o.tableSize, frame.DefaultTableSize)
+	return conn.Config{
+		Timeout: handshake,
+		Machine: connfsm.Config{
+			Role: connfsm.Server, InitialWindow: window, ConnWindow: connWindow, MaxConnWindow: connMax,
+			HeaderTableSize: rd.HeaderTableSize, MaxHeaderListSize: headerList,
+			MaxConcurrentStreams: orElse(o.maxStreams, l.maxStreams),
+			Budget:               budget, HandshakeTimeout: handshake,
+			Keepalive:   connfsm.Keepalive{Time: o.keepalive.Time, Timeout: o.keepalive.Timeout},
+			Enforcement: connfsm.Enforcement{MinTime: o.policy.MinTime, PermitWithoutStream: o.policy.PermitWithoutStream},
+			MaxIdle:     o.keepalive.MaxConnectionIdle, MaxAge: jittered(o.keepalive.MaxConnectionAge),
+			AgeGrace:    o.keepalive.MaxConnectionAgeGrace,
+			GlitchBurst: l.glitchBurst, GlitchRate: l.glitchPerSecond,
+		},
+		Stream:    streamfsm.Config{Role: streamfsm.Server, InitialWindow: window},
+		Reader:    rd,
+		SendLimit: o.writeBuffer,
+		Budget:    budget,
+	}
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var none T
+	if v == none {
+		return otherwise
+	}
+	return v
+}
+
+// jittered spreads the ends of connections that began together by 10 % to
+// either side (gRFC A9).
+func jittered(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return d + time.Duration((rand.Float64()*0.2-0.1)*float64(d))
+}
+
+// handshake secures the socket and introduces the connection to the stats
+// handlers. It runs on the reader's goroutine, before anything is read: what
+// the handlers tag is there for the first RPC.
+func (sc *serverConn) handshake(nc net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	var auth credentials.AuthInfo
+	if creds := sc.srv.opts.creds; creds != nil {
+		secured, ai, err := creds.ServerHandshake(nc)
+		if err == nil {
+			err = agreedOnH2(ai)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		nc, auth = secured, ai
+	}
+	sc.tagConn(nc)
+	return nc, auth, nil
+}
+
+var errClientNoALPN = errors.New("the client did not negotiate h2 by ALPN")
+
+// agreedOnH2 holds TLS to HTTP/2 (RFC 9113 3.2): a connection that agreed on
+// nothing may be anything.
+func agreedOnH2(auth credentials.AuthInfo) error {
+	if ti, ok := auth.(credentials.TLSInfo); ok && ti.State.NegotiatedProtocol != "h2" {
+		return errClientNoALPN
+	}
+	return nil
+}
+
+// up runs on the connection's turn.
+func (sc *serverConn) up(info *stream.ConnInfo) {
+	sc.peer = peerOf(info)
+	sc.srv.self.Tell(&connUp{})
+}
+
+// down runs on the connection's turn. Stats handlers are user code: they hear
+// of it elsewhere.
+func (sc *serverConn) down(info *stream.ConnInfo, err error) {
+	sc.srv.self.Tell(&connDown{info: info, err: err})
+	if sc.told.Swap(false) {
+		// Edge: the application's stats handlers.
+		go sc.tellConn(&stats.ConnEnd{})
+	}
+}
+
+// tagConn lets the stats handlers see the connection begin.
+func (sc *serverConn) tagConn(nc net.Conn) {
+	hs := sc.srv.opts.stats
+	if len(hs) == 0 {
+		return
+	}
+	defer sc.srv.contain("stats handler", "")
+	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()})
+	for _, h := range hs {
+		ctx = h.TagConn(ctx, &stats.ConnTagInfo{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()})
+	}
+	sc.ctx = ctx
+	sc.told.Store(true)
+	sc.tellConn(&stats.ConnBegin{})
+}
+
+func (sc *serverConn) tellConn(ev stats.ConnStats) {
+	defer sc.srv.contain("stats handler", "")
+	for _, h := range sc.srv.opts.stats {
+		h.HandleConn(sc.ctx, ev)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/grpc/codes"
@@ -44,12 +45,18 @@ type channel struct {
 	bal      actors.Ref[any]
 	last     *resolver.Update
 	closed   bool
+	limit    *actors.Timer // of closing
 }
+
+// closeLimit is how long closing may take that does not hurt: for GOAWAY to
+// leave and RPCs to hear why.
+const closeLimit = time.Second
 
 type (
 	connect      struct{}
 	resetBackoff struct{}
 	closeChannel struct{}
+	closeNow     struct{} // closeLimit is over
 )
 
 // Receive implements actor.Actor.
@@ -69,10 +76,19 @@ func (c *channel) Receive(ctx actor.Context) {
 		c.bal.Tell(&balancer.ResetBackoff{})
 	case *closeChannel:
 		c.close(ctx)
+	case *closeNow:
+		ctx.Stop(ctx.Self())
 	case *actor.Started:
 		c.self = actors.Self[any](ctx)
 		c.self.Probe().SetState(connectivity.Idle.String())
-	case *actor.Terminated, *actor.Stopping, *actor.Stopped, *actor.Restarting:
+		c.limit = actors.NewTimer(func(uint64) { c.self.Tell(&closeNow{}) })
+	case *actor.Terminated:
+		if c.closed && c.bal.PID().Id == m.Who.Id {
+			ctx.Stop(ctx.Self())
+		}
+	case *actor.Stopping:
+		c.limit.Close()
+	case *actor.Stopped, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
 	}
@@ -123,8 +139,13 @@ func (c *channel) close(ctx actor.Context) {
 	}
 	c.closed = true
 	c.publish(&balancer.Picker{State: connectivity.Shutdown, Err: errClientClosing})
+	if !c.bal.Valid() {
+		ctx.Stop(ctx.Self())
+		return
+	}
+	// The balancer stops behind the last connection; its RPCs hear why by then.
 	c.bal.Tell(&balancer.Stop{Reason: errClientClosing.Error()})
-	ctx.Poison(ctx.Self())
+	c.limit.Reset(closeLimit)
 }
 
 // HandleFailure implements actor.SupervisorStrategy for resolver and balancer.
@@ -132,6 +153,7 @@ func (c *channel) HandleFailure(as *actor.ActorSystem, sup actor.Supervisor, chi
 	restartChildren.HandleFailure(as, sup, child, rs, reason, message)
 	if c.last != nil && c.bal.PID() != nil && c.bal.PID().Id == child.Id {
 		c.bal.Tell(c.last)
+		c.bal.Tell(&balancer.Connect{}) // its connections went with it
 	}
 }
 

@@ -39,7 +39,8 @@ func (p *PreparedMsg) Encode(s grpc.Stream, m any) error { //nolint:staticcheck 
 	from, ok := unwrap(s).(preparer)
 	if !ok {
 		// An interceptor has wrapped the stream, but not its context.
-		from, ok = grpc.ServerTransportStreamFromContext(s.Context()).(preparer)
+		ctx := s.Context() //nolint:staticcheck // grpc.PreparedMsg's own way
+		from, ok = grpc.ServerTransportStreamFromContext(ctx).(preparer)
 	}
 	if !ok {
 		return errNoPreparer

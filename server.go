@@ -107,9 +107,6 @@ func (s *Server) begin() (actors.Ref[any], error) {
 
 func (s *Server) label() string { return "server " + s.opts.name }
 
-// begun counts an RPC. It is called on an actor's turn.
-func (s *Server) begun() { s.running.Add(1) }
-
 // ended counts an RPC as over and tells the actor if that is what it waits
 // for.
 func (s *Server) ended() {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/conn"
-	"github.com/callboard-rpc/callboard/stream"
 )
 
 // serverActor is the actor behind a Server.
@@ -18,8 +17,8 @@ import (
 // ends the server when there is nothing left to wait for.
 //
 // Messages in: listen from Serve, stopServer from Stop, GracefulStop and
-// Shutdown, *conn.ListenerDown from listeners, connUp and connDown from
-// connections, handlersDone from the last RPC.
+// Shutdown, *conn.ListenerDown and *conn.Failure from listeners, connUp and
+// connDown from connections, handlersDone from the last RPC.
 //
 // Messages out, to listeners: *conn.StopAccepting, *conn.DrainAll,
 // *conn.CloseAll.
@@ -69,10 +68,7 @@ type stopServer struct {
 type connUp struct{}
 
 // connDown says that a connection that was up is over.
-type connDown struct {
-	info *stream.ConnInfo
-	err  error
-}
+type connDown struct{}
 
 // handlersDone says that no RPC runs, as far as its sender saw.
 type handlersDone struct{}
@@ -84,7 +80,11 @@ func (a *serverActor) Receive(ctx actor.Context) {
 		a.conns++
 		a.view.conns.Store(int64(a.conns))
 	case *connDown:
-		a.down(ctx, m)
+		a.conns--
+		a.view.conns.Store(int64(a.conns))
+		a.endIfDone(ctx)
+	case *conn.Failure:
+		a.failed(*m)
 	case *handlersDone:
 		a.endIfDone(ctx)
 	case *listen:
@@ -116,6 +116,9 @@ func (a *serverActor) listen(ctx actor.Context, m *listen) {
 		return
 	}
 	cfg := conn.ListenerConfig{Listener: m.lis, Conn: a.srv.accepted, Parent: a.self, Table: a.srv.sys.table}
+	if a.supervise != nil {
+		cfg.Lost = a.lost
+	}
 	name := "listener-" + m.lis.Addr().String()
 	ref, err := conn.Listen(ctx, name, cfg)
 	for ; err != nil && a.numbered < maxSameAddress; ref, err = conn.Listen(ctx, name+"#"+strconv.Itoa(a.numbered), cfg) {
@@ -149,22 +152,23 @@ func (a *serverActor) listenerDown(m *conn.ListenerDown) {
 	}
 }
 
-// down counts, and lets the user's supervisor know of what was not a drain.
-func (a *serverActor) down(ctx actor.Context, m *connDown) {
-	a.conns--
-	a.view.conns.Store(int64(a.conns))
-	if m.err != nil && a.supervise != nil {
-		now := time.Now()
-		if a.failures == 0 {
-			a.first = now
-		}
-		a.failures++
-		a.supervise(conn.Failure{
-			Path: m.info.Path, Kind: failureKind(m.err), Cause: m.err,
-			Epoch: 1, Count: a.failures, Window: now.Sub(a.first),
-		})
+// lost runs on a listener's turn. There is nothing to decide: a client that is
+// lost comes back by itself, or does not.
+func (a *serverActor) lost(f conn.Failure) conn.Directive {
+	a.self.Tell(&f)
+	return conn.Directive{}
+}
+
+// failed lets the user's supervisor know.
+func (a *serverActor) failed(f conn.Failure) {
+	defer a.srv.contain("supervisor", "")
+	now := time.Now()
+	if a.failures == 0 {
+		a.first = now
 	}
-	a.endIfDone(ctx)
+	a.failures++
+	f.Count, f.Window = a.failures, now.Sub(a.first)
+	a.supervise(f)
 }
 
 func (a *serverActor) stop(ctx actor.Context, m *stopServer) {

@@ -143,8 +143,8 @@ func (sc *serverConn) up(info *stream.ConnInfo) {
 
 // down runs on the connection's turn. Stats handlers are user code: they hear
 // of it elsewhere.
-func (sc *serverConn) down(info *stream.ConnInfo, err error) {
-	sc.srv.self.Tell(&connDown{info: info, err: err})
+func (sc *serverConn) down(*stream.ConnInfo, error) {
+	sc.srv.self.Tell(&connDown{})
 	if sc.told.Swap(false) {
 		// Edge: the application's stats handlers.
 		go sc.tellConn(&stats.ConnEnd{})

@@ -51,7 +51,9 @@ func (s playbook) desc() *grpc.ServiceDesc {
 }
 
 // handle is what generated code does.
-func (s playbook) handle(impl any, ctx context.Context, dec func(any) error, i grpc.UnaryServerInterceptor) (any, error) {
+func (s playbook) handle(impl any, ctx context.Context, //nolint:revive // generated code has this order
+	dec func(any) error, i grpc.UnaryServerInterceptor,
+) (any, error) {
 	in := new(text)
 	if err := dec(in); err != nil {
 		return nil, err

@@ -174,20 +174,20 @@ func ForceServerCodecV2(c encoding.CodecV2) ServerOption {
 // CustomCodec serves all RPCs with c.
 //
 // Deprecated: as in grpc-go; register an encoding.Codec, or ForceServerCodec.
-func CustomCodec(c grpc.Codec) ServerOption { //nolint:staticcheck // deprecated in grpc-go, still honoured
+func CustomCodec(c grpc.Codec) ServerOption {
 	return serverOption(func(o *serverOptions) { o.codec = codec.WrapV1(legacyCodec{c}) })
 }
 
 // RPCCompressor compresses all responses with c.
 //
 // Deprecated: as in grpc-go; register an encoding.Compressor.
-func RPCCompressor(c grpc.Compressor) ServerOption { //nolint:staticcheck // deprecated in grpc-go, still honoured
+func RPCCompressor(c grpc.Compressor) ServerOption {
 	return serverOption(func(o *serverOptions) { o.compressor = legacyCompressor{c: c} })
 }
 
 // RPCDecompressor reads requests of d's type with d.
 //
 // Deprecated: as in grpc-go; register an encoding.Compressor.
-func RPCDecompressor(d grpc.Decompressor) ServerOption { //nolint:staticcheck // deprecated in grpc-go, still honoured
+func RPCDecompressor(d grpc.Decompressor) ServerOption {
 	return serverOption(func(o *serverOptions) { o.decompressor = d })
 }

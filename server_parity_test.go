@@ -44,13 +44,14 @@ type seen struct {
 type parityCase struct {
 	name    string
 	path    string // default: unaryPath
-	unary   func(*notes, context.Context, *text) (*text, error)
+	unary   func(context.Context, *notes, *text) (*text, error)
 	stream  func(*notes, grpc.ServerStream) error
 	ctx     func(context.Context) (context.Context, context.CancelFunc)
 	opts    []grpc.CallOption
 	send    []string // a stream's messages; default: one
 	texts   bool     // compare the status' message, too
 	without []string // header keys that may differ
+	races   bool     // both sides end the RPC at the same time: who was first shows in the metadata
 }
 
 // notes is what a handler saw.
@@ -67,21 +68,21 @@ func TestServerBehavesLikeGrpcGo(t *testing.T) {
 	}
 	tests := []parityCase{
 		{name: "plain", unary: noted(echo)},
-		{name: "header and trailer", unary: func(n *notes, ctx context.Context, in *text) (*text, error) {
+		{name: "header and trailer", unary: func(ctx context.Context, n *notes, in *text) (*text, error) {
 			n.add("set %v", grpc.SetHeader(ctx, metadata.Pairs("a", "1", "b-bin", "\x00\xff")))
 			n.add("set %v", grpc.SetHeader(ctx, metadata.Pairs("a", "2")))
 			n.add("trailer %v", grpc.SetTrailer(ctx, metadata.Pairs("t", "1", "t-bin", "\x01")))
 			n.add("trailer %v", grpc.SetTrailer(ctx, metadata.Pairs("t", "2")))
 			return in, nil
 		}},
-		{name: "header sent early", unary: func(n *notes, ctx context.Context, in *text) (*text, error) {
+		{name: "header sent early", unary: func(ctx context.Context, n *notes, in *text) (*text, error) {
 			n.add("set %v", grpc.SetHeader(ctx, metadata.Pairs("a", "1")))
 			n.add("send %v", grpc.SendHeader(ctx, metadata.Pairs("a", "2")))
 			n.add("again %v", status.Code(grpc.SendHeader(ctx, metadata.Pairs("a", "3"))))
 			n.add("set %v", status.Code(grpc.SetHeader(ctx, metadata.Pairs("a", "4"))))
 			return in, nil
 		}},
-		{name: "header and error", unary: func(_ *notes, ctx context.Context, _ *text) (*text, error) {
+		{name: "header and error", unary: func(ctx context.Context, _ *notes, _ *text) (*text, error) {
 			_ = grpc.SetHeader(ctx, metadata.Pairs("a", "1"))
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("t", "1"))
 			return nil, status.Error(codes.Aborted, "no: \n % é")
@@ -94,7 +95,7 @@ func TestServerBehavesLikeGrpcGo(t *testing.T) {
 		{name: "unknown service", path: "/no.Such/Method", texts: true},
 		{name: "malformed method", path: "/nothing"},
 		{name: "context", unary: aboutContext},
-		{name: "incoming metadata", unary: func(n *notes, ctx context.Context, in *text) (*text, error) {
+		{name: "incoming metadata", unary: func(ctx context.Context, n *notes, in *text) (*text, error) {
 			md, ok := metadata.FromIncomingContext(ctx)
 			md = md.Copy()
 			md.Delete(":authority") // its port differs
@@ -103,13 +104,15 @@ func TestServerBehavesLikeGrpcGo(t *testing.T) {
 		}, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return metadata.AppendToOutgoingContext(ctx, "k", "1", "k", "2", "bin-bin", "\x00\x01"), nil
 		}},
-		{name: "deadline", unary: untilDone, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{name: "deadline", races: true, unary: untilDone, ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 50*time.Millisecond)
 		}},
 		{name: "gzip answers gzip", unary: noted(echo), opts: []grpc.CallOption{grpc.UseCompressor("gzip")}, without: []string{"grpc-encoding"}},
-		{name: "request too large", unary: func(_ *notes, _ context.Context, in *text) (*text, error) { return in, nil },
-			send: []string{strings.Repeat("x", 5<<20)}},
-		{name: "response too large for the client", unary: func(*notes, context.Context, *text) (*text, error) {
+		{
+			name: "request too large", unary: func(_ context.Context, _ *notes, in *text) (*text, error) { return in, nil },
+			send: []string{strings.Repeat("x", 5<<20)},
+		},
+		{name: "response too large for the client", unary: func(context.Context, *notes, *text) (*text, error) {
 			return wrapperspb.String(strings.Repeat("x", 5<<20)), nil
 		}},
 		{name: "stream echo", path: bidiPath, stream: noteStream(echoStream), send: []string{"a", "b", "", "c"}},
@@ -155,7 +158,7 @@ func TestServerBehavesLikeGrpcGo(t *testing.T) {
 			n.add("%v", status.Code(ss.RecvMsg(new(text))))
 			return nil // the client must not see success
 		}, send: []string{strings.Repeat("x", 5<<20)}},
-		{name: "stream deadline", path: bidiPath, stream: func(_ *notes, ss grpc.ServerStream) error {
+		{name: "stream deadline", races: true, path: bidiPath, stream: func(_ *notes, ss grpc.ServerStream) error {
 			_ = ss.RecvMsg(new(text))
 			<-ss.Context().Done()
 			return status.FromContextError(context.DeadlineExceeded).Err() // the client's reset may have come first
@@ -180,7 +183,7 @@ func (tc *parityCase) run(t *testing.T, srv server) *seen {
 	s := playbook{
 		unary: func(ctx context.Context, in *text) (*text, error) {
 			defer func() { handled <- struct{}{} }()
-			return tc.unary(n, ctx, in)
+			return tc.unary(ctx, n, in)
 		},
 		stream: func(_ any, ss grpc.ServerStream) error {
 			defer func() { handled <- struct{}{} }()
@@ -211,6 +214,9 @@ func (tc *parityCase) run(t *testing.T, srv server) *seen {
 	if tc.texts {
 		got.Message = st.Message()
 	}
+	if tc.races {
+		got.Header, got.Trailer = nil, nil
+	}
 	for _, k := range tc.without {
 		got.Header.Delete(k)
 	}
@@ -221,21 +227,21 @@ func (tc *parityCase) run(t *testing.T, srv server) *seen {
 	return got
 }
 
-func (got *seen) callUnary(ctx context.Context, cc *grpc.ClientConn, tc *parityCase, in string) error {
+func (o *seen) callUnary(ctx context.Context, cc *grpc.ClientConn, tc *parityCase, in string) error {
 	path := tc.path
 	if path == "" {
 		path = unaryPath
 	}
 	out := new(text)
-	opts := append([]grpc.CallOption{grpc.Header(&got.Header), grpc.Trailer(&got.Trailer)}, tc.opts...)
+	opts := append([]grpc.CallOption{grpc.Header(&o.Header), grpc.Trailer(&o.Trailer)}, tc.opts...)
 	err := cc.Invoke(ctx, path, wrapperspb.String(in), out, opts...)
 	if err == nil {
-		got.Replies = append(got.Replies, fmt.Sprint(len(out.GetValue())))
+		o.Replies = append(o.Replies, fmt.Sprint(len(out.GetValue())))
 	}
 	return err
 }
 
-func (got *seen) callStream(ctx context.Context, cc *grpc.ClientConn, tc *parityCase, send []string) error {
+func (o *seen) callStream(ctx context.Context, cc *grpc.ClientConn, tc *parityCase, send []string) error {
 	desc := map[string]*grpc.StreamDesc{upPath: upDesc, downPath: downDesc, bidiPath: bidiDesc}[tc.path]
 	cs, err := cc.NewStream(ctx, desc, tc.path, tc.opts...)
 	if err != nil {
@@ -252,29 +258,29 @@ func (got *seen) callStream(ctx context.Context, cc *grpc.ClientConn, tc *parity
 		if err = cs.RecvMsg(out); err != nil {
 			break
 		}
-		got.Replies = append(got.Replies, out.GetValue())
+		o.Replies = append(o.Replies, out.GetValue())
 		if !desc.ServerStreams {
 			break
 		}
 	}
-	got.Header, _ = cs.Header()
-	got.Trailer = cs.Trailer()
+	o.Header, _ = cs.Header()
+	o.Trailer = cs.Trailer()
 	return eofIsNil(err)
 }
 
-func noted(h func(context.Context, *text) (*text, error)) func(*notes, context.Context, *text) (*text, error) {
-	return func(_ *notes, ctx context.Context, in *text) (*text, error) { return h(ctx, in) }
+func noted(h func(context.Context, *text) (*text, error)) func(context.Context, *notes, *text) (*text, error) {
+	return func(ctx context.Context, _ *notes, in *text) (*text, error) { return h(ctx, in) }
 }
 
 func noteStream(h grpc.StreamHandler) func(*notes, grpc.ServerStream) error {
 	return func(_ *notes, ss grpc.ServerStream) error { return h(nil, ss) }
 }
 
-func fails(err error) func(*notes, context.Context, *text) (*text, error) {
-	return func(*notes, context.Context, *text) (*text, error) { return nil, err }
+func fails(err error) func(context.Context, *notes, *text) (*text, error) {
+	return func(context.Context, *notes, *text) (*text, error) { return nil, err }
 }
 
-func aboutContext(n *notes, ctx context.Context, in *text) (*text, error) {
+func aboutContext(ctx context.Context, n *notes, in *text) (*text, error) {
 	m, ok := grpc.Method(ctx)
 	n.add("method %s %v", m, ok)
 	n.add("stream %v", grpc.ServerTransportStreamFromContext(ctx).Method())
@@ -288,7 +294,7 @@ func aboutContext(n *notes, ctx context.Context, in *text) (*text, error) {
 	return in, nil
 }
 
-func untilDone(n *notes, ctx context.Context, _ *text) (*text, error) {
+func untilDone(ctx context.Context, n *notes, _ *text) (*text, error) {
 	<-ctx.Done()
 	n.add("%v", ctx.Err() == context.Cause(ctx))
 	return nil, status.FromContextError(context.DeadlineExceeded).Err() // the client's reset may have come first

@@ -2,6 +2,7 @@ package callboard
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -21,8 +22,8 @@ type serverStats struct {
 	ctx    context.Context
 	method string
 	began  time.Time // zero: no handler was found for the RPC
-	headed bool
-	broken bool // a handler panicked: the RPC's status is INTERNAL
+	headed atomic.Bool
+	broken atomic.Bool // a handler panicked: the RPC's status is INTERNAL
 }
 
 // tapped asks the tap handle. A status refuses the RPC.
@@ -62,7 +63,7 @@ func (t *serverStats) tell(ev stats.RPCStats) {
 
 func (t *serverStats) contain() {
 	if v := recover(); v != nil {
-		t.broken = true
+		t.broken.Store(true)
 		t.srv.panicked("stats handler", t.method, v)
 	}
 }
@@ -87,10 +88,9 @@ func (t *serverStats) gotPayload(m any, sizes codec.Sizes) {
 
 // sentHeader reports the header block, once.
 func (t *serverStats) sentHeader(s *serverCall) {
-	if t == nil || t.headed {
+	if t == nil || t.headed.Swap(true) {
 		return
 	}
-	t.headed = true
 	s.mu.Lock()
 	ev := &stats.OutHeader{Header: s.header.Copy(), Compression: s.encoding, FullMethod: t.method}
 	s.mu.Unlock()
@@ -125,7 +125,7 @@ func (t *serverStats) last(s *serverCall, st *status.Status, header bool) *statu
 		md = metadata.MD{}
 	}
 	t.tell(&stats.OutTrailer{Trailer: md})
-	if t.broken && st.Code() == codes.OK {
+	if t.broken.Load() && st.Code() == codes.OK {
 		return status.New(codes.Internal, "panic in a stats handler")
 	}
 	return st

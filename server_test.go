@@ -30,7 +30,9 @@ func TestRegistration(t *testing.T) {
 	reflection.Register(srv)
 	info := srv.GetServiceInfo()
 	want := grpc.ServiceInfo{Metadata: "playbook.proto", Methods: []grpc.MethodInfo{
-		{Name: "Unary"}, {Name: "Up", IsClientStream: true}, {Name: "Down", IsServerStream: true},
+		{Name: "Unary"},
+		{Name: "Up", IsClientStream: true},
+		{Name: "Down", IsServerStream: true},
 		{Name: "Bidi", IsClientStream: true, IsServerStream: true},
 	}}
 	if diff := cmp.Diff(want, info["test.Playbook"]); diff != "" {

@@ -1,13 +1,10 @@
 package callboard
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/callboard-rpc/callboard/actors"
-	"github.com/callboard-rpc/callboard/codec/frame"
-	"github.com/callboard-rpc/callboard/conn"
 )
 
 // serverState is a server's life.
@@ -64,18 +61,4 @@ func (v *serverView) ProbeDetail() any {
 		Connections: v.conns.Load(), Running: v.srv.running.Load(), Served: v.srv.served.Load(),
 		Panics: v.srv.panics.Load(), Workers: w.Workers, IdleWorkers: w.Idle, Queued: w.Queued,
 	}
-}
-
-// failureKind says what a connection that is over died of.
-func failureKind(err error) conn.FailureKind {
-	if _, ok := errors.AsType[*conn.HandshakeError](err); ok {
-		return conn.HandshakeFailed
-	}
-	if _, ok := errors.AsType[*actors.Panic](err); ok {
-		return conn.Panicked
-	}
-	if _, ok := errors.AsType[*frame.ConnError](err); ok {
-		return conn.ProtocolBroken
-	}
-	return conn.PeerGone
 }

@@ -11,25 +11,27 @@ type Transition struct {
 // ringSize is how many transitions an actor remembers.
 const ringSize = 16
 
-// ring keeps the newest transitions.
+// ring keeps the newest transitions. It grows with what is recorded: most
+// actors change state a few times in their life.
 type ring struct {
-	entries [ringSize]Transition
-	n       uint64
+	entries []Transition
+	next    int // where the next one goes, once the ring is full
 }
 
 func (r *ring) add(t Transition) {
-	r.entries[r.n%ringSize] = t
-	r.n++
+	if len(r.entries) < ringSize {
+		r.entries = append(r.entries, t)
+		return
+	}
+	r.entries[r.next] = t
+	r.next = (r.next + 1) % ringSize
 }
 
 func (r *ring) list() []Transition {
 	if r == nil {
 		return nil
 	}
-	first := r.n - min(r.n, ringSize)
-	list := make([]Transition, 0, r.n-first)
-	for i := first; i < r.n; i++ {
-		list = append(list, r.entries[i%ringSize])
-	}
-	return list
+	list := make([]Transition, 0, len(r.entries))
+	list = append(list, r.entries[r.next:]...)
+	return append(list, r.entries[:r.next]...)
 }

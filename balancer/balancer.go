@@ -30,6 +30,7 @@ package balancer
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -67,7 +68,11 @@ type balancer struct {
 	subs map[int]actors.Ref[any]
 	n    int
 
-	wanted bool // Connect came before there was anything to connect
+	last     *resolver.Update
+	wanted   bool // Connect came before there was anything to connect
+	stopping bool
+	timer    *actors.Timer // until a subchannel that panicked is replaced
+	panics   int
 }
 
 // Spawn starts a balancer as a child of ctx's actor.
@@ -89,7 +94,9 @@ func (b *balancer) Receive(ctx actor.Context) {
 	case *ResetBackoff:
 		b.all(m)
 	case *Stop:
-		b.all(m)
+		b.stop(ctx, m)
+	case *replace:
+		b.replace(ctx, m)
 	case *resolver.Update:
 		b.update(ctx, m)
 	case *resolver.Failed:
@@ -97,7 +104,12 @@ func (b *balancer) Receive(ctx actor.Context) {
 	case *actor.Started:
 		b.self = actors.Self[any](ctx)
 		b.self.Probe().SetState(connectivity.Idle.String())
-	case *actor.Terminated, *actor.Stopping, *actor.Stopped, *actor.Restarting:
+		b.timer = actors.NewTimer(func(gen uint64) { b.self.Tell(&replace{gen: gen}) })
+	case *actor.Terminated:
+		b.gone(ctx, m.Who)
+	case *actor.Stopping, *actor.Restarting:
+		b.timer.Close()
+	case *actor.Stopped:
 	default:
 		actors.Unhandled(ctx)
 	}
@@ -106,6 +118,10 @@ func (b *balancer) Receive(ctx actor.Context) {
 // update gives the one subchannel of pick_first its addresses. A connection
 // whose address is still offered is kept.
 func (b *balancer) update(ctx actor.Context, m *resolver.Update) {
+	b.last = m
+	if b.stopping || b.panics > 0 && len(b.subs) == 0 {
+		return // the one that replaces it gets them
+	}
 	if len(b.subs) == 0 {
 		b.n++
 		ref, err := spawnSubchannel(ctx, "subchannel-"+strconv.Itoa(b.n), b.n, &b.cfg, b.self)
@@ -115,6 +131,7 @@ func (b *balancer) update(ctx actor.Context, m *resolver.Update) {
 		}
 		b.subs[b.n] = ref
 	}
+	b.pf.known = true
 	list := flatten(m.Endpoints)
 	for _, s := range b.subs {
 		s.Tell(&Addresses{List: list})
@@ -129,7 +146,50 @@ func (b *balancer) changed(m *Changed) {
 	if _, ok := b.subs[m.Subchannel]; !ok {
 		return
 	}
+	if m.State == connectivity.Ready {
+		b.panics = 0
+	}
 	b.publish(b.pf.changed(m), m.Lost)
+}
+
+// stop ends the subchannels; the balancer stops behind the last of them.
+func (b *balancer) stop(ctx actor.Context, m *Stop) {
+	b.stopping = true
+	b.timer.Stop()
+	b.all(m)
+	if len(b.subs) == 0 {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+// gone: a subchannel has stopped. One that was not told to has panicked, and is
+// replaced, but not at once: it may well panic again.
+func (b *balancer) gone(ctx actor.Context, who *actor.PID) {
+	for i, s := range b.subs {
+		if s.PID().Id != who.Id {
+			continue
+		}
+		delete(b.subs, i)
+		if b.stopping {
+			break
+		}
+		b.panics++
+		b.publish(b.pf.changed(&Changed{State: connectivity.TransientFailure, Err: fmt.Errorf("%s panicked", who.Id)}), true)
+		b.timer.Reset(actors.GRPCBackoff.Delay(b.panics))
+	}
+	if b.stopping && len(b.subs) == 0 {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+func (b *balancer) replace(ctx actor.Context, m *replace) {
+	if !b.timer.Current(m.gen) || b.stopping {
+		return
+	}
+	n := b.panics
+	b.panics, b.wanted = 0, true
+	b.update(ctx, b.last)
+	b.panics = n
 }
 
 func (b *balancer) all(m any) {

@@ -20,8 +20,8 @@ type Connect struct{}
 // ResetBackoff lets the next attempts start at once.
 type ResetBackoff struct{}
 
-// Stop ends the balancer's subchannels and drains their connections; Reason is
-// what their RPCs are told.
+// Stop ends the balancer's subchannels and closes their connections, then the
+// receiver itself. RPCs get CANCELLED with Reason.
 type Stop struct{ Reason string }
 
 // Changed is a subchannel's new state. Subchannels send it to the balancer.
@@ -56,6 +56,9 @@ type dialled struct {
 	err     error
 	kind    conn.FailureKind
 }
+
+// replace is the balancer's own timer.
+type replace struct{ gen uint64 }
 
 // expired is the subchannel's own timer.
 type expired struct{ gen uint64 }

@@ -13,6 +13,7 @@ import (
 type pickFirst struct {
 	state   connectivity.State
 	lastErr error
+	known   bool // there are addresses
 }
 
 func (p *pickFirst) changed(m *Changed) *Picker {
@@ -36,9 +37,11 @@ func (p *pickFirst) changed(m *Changed) *Picker {
 	return pk
 }
 
-// resolveFailed matters only while nothing better is known.
+// resolveFailed matters only while there is no address: with one, what comes of
+// connecting to it says more, and an RPC that finds the channel idle must still
+// make it try.
 func (p *pickFirst) resolveFailed(err error) *Picker {
-	if p.state == connectivity.Ready || p.state == connectivity.Connecting {
+	if p.known {
 		return nil
 	}
 	p.state, p.lastErr = connectivity.TransientFailure, err

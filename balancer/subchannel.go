@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	grpcresolver "google.golang.org/grpc/resolver"
 
@@ -37,25 +39,35 @@ type subchannel struct {
 	balancer actors.Ref[any]
 	self     actors.Ref[any]
 
-	state   connectivity.State
-	list    []grpcresolver.Address
-	next    int // list[next] is tried next in this attempt
-	attempt int // tells this attempt's dials from older ones
-	epoch   int
-	current conn.Ref // spawned and not lost
-	at      grpcresolver.Address
-	stop    context.CancelFunc // ends the attempt
-	began   time.Time
-	timer   *actors.Timer
-	tries   int       // attempts failed in a row
-	since   time.Time // the first of them
-	lastErr error
-	goAway  *conn.GoAway
+	state     connectivity.State
+	list      []grpcresolver.Address
+	next      int // list[next] is tried next in this attempt
+	attempt   int // tells this attempt's dials from older ones
+	epoch     int
+	current   conn.Ref            // spawned and not lost
+	conns     map[string]conn.Ref // all that live, drained ones too, by actor id
+	at        grpcresolver.Address
+	stop      context.CancelFunc // ends the attempt
+	began     time.Time
+	timer     *actors.Timer
+	tries     int       // attempts failed in a row
+	since     time.Time // the first of them
+	lastErr   error
+	goAway    *conn.GoAway
+	escalated bool // no attempts until there is something new
 }
 
 func spawnSubchannel(ctx actor.SpawnerContext, name string, id int, cfg *Config, parent actors.Ref[any]) (actors.Ref[any], error) {
-	s := &subchannel{cfg: cfg, id: id, balancer: parent}
-	return actors.Spawn[any](ctx, name, &actors.Spec{Kind: "subchannel", Mode: actors.Goroutine, Table: cfg.Table}, s)
+	s := &subchannel{cfg: cfg, id: id, balancer: parent, conns: map[string]conn.Ref{}}
+	sp := &actors.Spec{Kind: "subchannel", Mode: actors.Goroutine, Table: cfg.Table, Undelivered: hangUp}
+	return actors.Spawn[any](ctx, name, sp, s)
+}
+
+// hangUp closes a socket that was dialled for a subchannel that is no more.
+func hangUp(msg any) {
+	if m, ok := msg.(*dialled); ok && m.nc != nil {
+		_ = m.nc.Close()
+	}
 }
 
 // Receive implements actor.Actor.
@@ -80,7 +92,7 @@ func (s *subchannel) Receive(ctx actor.Context) {
 	case *ResetBackoff:
 		s.resetBackoff()
 	case *Stop:
-		s.shutdown(m)
+		s.shutdown(ctx, m)
 	case *actor.Started:
 		s.self = actors.Self[any](ctx)
 		s.timer = actors.NewTimer(func(gen uint64) { s.self.Tell(&expired{gen: gen}) })
@@ -88,7 +100,10 @@ func (s *subchannel) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		s.timer.Close()
 		s.endAttempt()
-	case *actor.Terminated, *actor.Stopped, *actor.Restarting:
+	case *actor.Terminated:
+		delete(s.conns, m.Who.Id)
+		s.stopIfOver(ctx)
+	case *actor.Stopped, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
 	}
@@ -111,7 +126,7 @@ func (s *subchannel) connect() {
 	if len(s.list) == 0 {
 		return
 	}
-	s.began, s.next = time.Now(), 0
+	s.began, s.next, s.escalated = time.Now(), 0, false
 	s.become(connectivity.Connecting, nil, false)
 	s.dial()
 }
@@ -155,6 +170,7 @@ func (s *subchannel) dialled(ctx actor.Context, m *dialled) {
 		return
 	}
 	s.current = ref
+	s.conns[ref.PID().Id] = ref
 }
 
 func (s *subchannel) ready(m *conn.Ready) {
@@ -205,7 +221,7 @@ func (s *subchannel) lost(kind conn.FailureKind, err error) {
 	case conn.DecideDefault:
 		s.become(connectivity.Idle, err, true)
 	default:
-		s.obey(d, err, true)
+		s.obey(d, 0, err, true)
 	}
 }
 
@@ -224,10 +240,11 @@ func (s *subchannel) failed(kind conn.FailureKind, err error) {
 		s.since = time.Now()
 	}
 	s.tries++
-	s.obey(s.ask(kind, err, wait), err, false)
+	s.obey(s.ask(kind, err, wait), wait, err, false)
 }
 
 func (s *subchannel) addresses(m *Addresses) {
+	news := !slices.EqualFunc(s.list, m.List, same)
 	s.list = m.List
 	if s.current.Valid() && s.state == connectivity.Ready && !offered(s.list, s.at) {
 		s.current.Drain("address no longer offered")
@@ -235,8 +252,9 @@ func (s *subchannel) addresses(m *Addresses) {
 		s.become(connectivity.Idle, nil, false)
 		s.connect()
 	}
-	if s.state == connectivity.TransientFailure {
-		return // the backoff goes on; the new list is used after it
+	// In backoff the new list is used after it.
+	if s.state == connectivity.TransientFailure && s.escalated && news {
+		s.connect()
 	}
 }
 
@@ -262,25 +280,35 @@ func (s *subchannel) expired(m *expired) {
 }
 
 func (s *subchannel) timedOut() {
-	err := fmt.Errorf("connect %s: no settings from the server within %v", s.at.Addr, time.Since(s.began).Round(time.Millisecond))
-	if s.current.Valid() {
-		s.current.Close("connect timeout", err)
-		s.current = conn.Ref{}
+	if !s.current.Valid() {
+		s.failed(conn.DialFailed, fmt.Errorf("dial %s: %w", s.at.Addr, context.DeadlineExceeded))
+		return
 	}
+	err := fmt.Errorf("connect %s: no settings from the server within %v", s.at.Addr, time.Since(s.began).Round(time.Millisecond))
+	s.current.Close("connect timeout", err)
+	s.current = conn.Ref{}
 	s.failed(conn.PeerSilent, err)
 }
 
-func (s *subchannel) shutdown(m *Stop) {
+func (s *subchannel) shutdown(ctx actor.Context, m *Stop) {
 	if s.state == connectivity.Shutdown {
 		return
 	}
-	s.timer.Stop()
 	s.endAttempt()
-	if s.current.Valid() {
-		s.current.Close(m.Reason, nil)
-		s.current = conn.Ref{}
+	s.current = conn.Ref{}
+	for _, c := range s.conns {
+		c.CloseWith(codes.Canceled, m.Reason)
 	}
 	s.become(connectivity.Shutdown, nil, false)
+	s.stopIfOver(ctx)
+}
+
+// stopIfOver stops the actor behind its last connection: stopping earlier would
+// cut them short, and their RPCs would not hear why.
+func (s *subchannel) stopIfOver(ctx actor.Context) {
+	if s.state == connectivity.Shutdown && len(s.conns) == 0 {
+		ctx.Stop(ctx.Self())
+	}
 }
 
 // endAttempt stops the dial that is under way, and what it may still bring.

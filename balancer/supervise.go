@@ -3,6 +3,7 @@ package balancer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -31,17 +32,24 @@ func (s *subchannel) ask(kind conn.FailureKind, err error, next time.Duration) c
 	return s.cfg.Supervise(f)
 }
 
-// obey carries out a directive after a failure.
-func (s *subchannel) obey(d conn.Directive, err error, lost bool) {
+// obey carries out a directive after a failure; wait is what Default waits.
+func (s *subchannel) obey(d conn.Directive, wait time.Duration, err error, lost bool) {
 	switch d.Decision {
 	case conn.DecideDefault:
-		s.waitFor(max(0, s.backoff()-time.Since(s.began)), err, lost)
+		s.waitFor(wait, err, lost)
 	case conn.DecideReconnect, conn.DecideQuarantine:
+		if lost && d.After <= 0 {
+			// Nothing has failed yet: RPCs wait for the attempt, as after Default.
+			s.become(connectivity.Idle, err, true)
+			s.connect()
+			return
+		}
 		s.waitFor(d.After, err, lost)
 	case conn.DecideStop:
 		s.become(connectivity.Idle, err, lost)
 	case conn.DecideEscalate:
 		s.timer.Stop()
+		s.escalated = true
 		s.become(connectivity.TransientFailure, err, lost)
 	}
 }
@@ -109,13 +117,10 @@ func goAwayError(m *conn.GoAway) error {
 }
 
 func offered(list []grpcresolver.Address, a grpcresolver.Address) bool {
-	for _, b := range list {
-		if b.Addr == a.Addr && b.ServerName == a.ServerName {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(b grpcresolver.Address) bool { return same(a, b) })
 }
+
+func same(a, b grpcresolver.Address) bool { return a.Addr == b.Addr && a.ServerName == b.ServerName }
 
 func errText(err error) string {
 	if err == nil {

@@ -34,11 +34,13 @@
 package conn
 
 import (
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/grpc/codes"
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/codec/frame"
@@ -61,11 +63,13 @@ type conn struct {
 	credits   *credits
 	clock     *stream.Clock
 	timer     *actors.Timer
-	low       atomic.Bool // the receive window was low when last looked at
+	leaving   atomic.Int32 // streams whose last frame is being written, or was, and whose end is not known here
+	low       atomic.Bool  // the receive window was low when last looked at
 	nc        net.Conn
 	perStream *actors.Spec // shared by all stream actors
 	cause     error        // why the connection ended
 	began     time.Time
+	code      codes.Code // what RPCs get when we close; 0: UNAVAILABLE
 	wasUp     bool
 	downed    bool
 	shut      bool
@@ -109,6 +113,7 @@ func (c *conn) Receive(ctx actor.Context) {
 	case *Drain:
 		c.step(ctx, &connfsm.Drain{Reason: m.Reason})
 	case *Close:
+		c.code = m.Code
 		c.step(ctx, &connfsm.Close{Reason: m.Reason, Err: m.Err})
 	case *readEnded:
 		c.step(ctx, transportDown(m.err))
@@ -133,7 +138,7 @@ func (c *conn) start(ctx actor.Context) {
 	c.edge.tell = c.self
 	c.self.Probe().SetState("handshake")
 	c.timer = actors.NewTimer(c.fire)
-	lo := &loopy{cfg: &c.cfg, q: outbound.New(c.outboundConfig(), frame.NewEncoder()), conn: c.self, clock: c.clock}
+	lo := &loopy{cfg: &c.cfg, q: outbound.New(c.outboundConfig(), frame.NewEncoder()), conn: c.self, leaving: &c.leaving, clock: c.clock}
 	c.loopy = actors.MustSpawn[any](ctx, "loopy", c.spec("loopy", actors.Resident, lo.drained), lo)
 	lo.self = c.loopy
 	c.streams.Loopy = c.loopy
@@ -172,8 +177,8 @@ func (c *conn) inbound(ctx actor.Context, b *frame.Batch) {
 	c.clock.Set(now)
 	for _, f := range b.Frames {
 		_ = c.m.Step(f, now, &c.fx) // the machine has turned a breach into effects
-		c.perform(ctx)
 	}
+	c.perform(ctx)
 	b.Free()
 	c.credits.give()
 	c.relieve()
@@ -181,7 +186,7 @@ func (c *conn) inbound(ctx actor.Context, b *frame.Batch) {
 
 // step is the one way anything else happens to the connection.
 func (c *conn) step(ctx actor.Context, ev connfsm.Event) {
-	_ = c.m.Step(ev, time.Now(), &c.fx)
+	_ = c.m.Step(ev, c.clock.Read(), &c.fx)
 	c.perform(ctx)
 }
 
@@ -198,6 +203,7 @@ func (c *conn) flushed(ctx actor.Context, m *flushed) {
 	for _, e := range m.finished {
 		c.done(ctx, e.Slot, e.ID, 0)
 	}
+	c.leaving.Add(-int32(len(m.finished)))
 	m.free()
 }
 
@@ -223,13 +229,20 @@ func transportDown(err error) connfsm.Event { return &connfsm.TransportDown{Err:
 func (c *conn) stopping() {
 	c.timer.Close()
 	c.credits.close()
-	_ = c.m.Step(&connfsm.Close{Reason: "the connection was stopped"}, time.Now(), &c.fx)
-	for _, r := range c.fx.Refused {
-		c.refused(r)
-	}
-	c.fx.Reset()
 	c.edge.down.Store(true)
 	if c.nc != nil {
 		_ = c.nc.Close()
 	}
+	if !c.downed && c.wasUp && c.cfg.OnDown != nil {
+		c.cfg.OnDown(c.edge.info.Load(), errStopped)
+	}
+	c.downed = true // who stopped us knows
+	c.fx.Reset()    // of a step that panicked
+	_ = c.m.Step(&connfsm.Close{Reason: errStopped.Error()}, time.Now(), &c.fx)
+	for _, r := range c.fx.Refused {
+		c.refused(r)
+	}
+	c.fx.Reset()
 }
+
+var errStopped = errors.New("the connection was stopped")

@@ -67,17 +67,26 @@ type acceptEnded struct{ err error }
 // Supervision: a connection that panics is stopped, the others live. The
 // listener itself is restarted with backoff; its sockets survive that.
 type listener struct {
-	cfg    ListenerConfig
-	self   actors.Ref[any]
-	conns  map[string]Ref // by actor id
-	n      int
-	closed bool
+	cfg     ListenerConfig
+	self    actors.Ref[any]
+	conns   map[string]Ref // by actor id
+	n       int
+	closed  bool
+	looping bool // the accept loop was started
 }
 
 // Listen starts a listener as a child of ctx's actor.
 func Listen(ctx actor.SpawnerContext, name string, cfg ListenerConfig) (actors.Ref[any], error) {
 	l := &listener{cfg: cfg, conns: map[string]Ref{}}
-	return actors.Spawn[any](ctx, name, &actors.Spec{Kind: "listener", Mode: actors.Goroutine, Table: cfg.Table}, l)
+	sp := &actors.Spec{Kind: "listener", Mode: actors.Goroutine, Table: cfg.Table, Undelivered: hangUp}
+	return actors.Spawn[any](ctx, name, sp, l)
+}
+
+// hangUp closes a socket that was accepted for a listener that is no more.
+func hangUp(msg any) {
+	if m, ok := msg.(*accepted); ok {
+		_ = m.nc.Close()
+	}
 }
 
 // Receive implements actor.Actor.
@@ -104,7 +113,9 @@ func (l *listener) Receive(ctx actor.Context) {
 		l.start(ctx)
 	case *actor.Stopping:
 		l.close()
-	case *actor.Terminated, *actor.Stopped, *actor.Restarting:
+	case *actor.Terminated: // one that panicked says no Down
+		delete(l.conns, m.Who.Id)
+	case *actor.Stopped, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
 	}
@@ -113,6 +124,10 @@ func (l *listener) Receive(ctx actor.Context) {
 func (l *listener) start(ctx actor.Context) {
 	l.self = actors.Self[any](ctx)
 	l.self.Probe().SetState("accepting")
+	if l.looping {
+		return // a restart: the loop goes on
+	}
+	l.looping = true
 	// Edge: Accept blocks; the loop ends when the socket is closed.
 	go acceptLoop(l.cfg.Listener, l.self)
 }

@@ -44,6 +44,7 @@ type loopy struct {
 	w        outbound.Writes
 	nc       net.Conn
 	conn     actors.Ref[any]
+	leaving  *atomic.Int32 // streams reported as finished by a flush that the connection has not seen
 	self     actors.Ref[any]
 	clock    *stream.Clock
 	timer    *actors.Timer
@@ -53,7 +54,8 @@ type loopy struct {
 	watching bool      // the stall timer is set
 	until    time.Time // the write deadline in force
 	bufs     net.Buffers
-	since    atomic.Int64 // unix nanoseconds since when a write blocks; 0: none does
+	hurry    atomic.Pointer[time.Time] // the connection closes: what is written by then is written
+	since    atomic.Int64              // unix nanoseconds since when a write blocks; 0: none does
 	flushes  atomic.Uint64
 	bytes    atomic.Uint64
 }
@@ -101,22 +103,26 @@ func (l *loopy) step(m any) {
 	if g, ok := m.(*frame.Grant); ok {
 		slot = g.Slot
 	}
-	err := l.q.Step(m) // m is the queue's from here on
-	var se *frame.StreamError
-	switch {
-	case err == nil:
-	case errors.As(err, &se):
-		l.conn.Tell(&streamFailed{slot: slot, err: se})
-	default:
-		l.conn.Tell(&writeEnded{err: err})
+	if err := l.q.Step(m); err != nil { // m is the queue's from here on
+		l.breach(slot, err)
 	}
+}
+
+// breach passes on that the peer granted more than a window can hold.
+func (l *loopy) breach(slot frame.SlotIndex, err error) {
+	var se *frame.StreamError
+	if errors.As(err, &se) {
+		l.conn.Tell(&streamFailed{slot: slot, err: se})
+		return
+	}
+	l.conn.Tell(&writeEnded{err: err})
 }
 
 // drained runs when the mailbox is empty. Before a small write it gives way
 // once: whoever is about to post (callers just woken, handlers just finished)
 // then shares the write. This is the most valuable line of the product.
 func (l *loopy) drained() (again bool) {
-	if l.nc == nil && !l.broken {
+	if l.nc == nil && !l.broken && !l.closing {
 		return false
 	}
 	if !l.yielded && l.q.Buffered() < yieldBelow {
@@ -140,6 +146,9 @@ func (l *loopy) drained() (again bool) {
 func (l *loopy) flush() {
 	w := &l.w
 	l.q.Fill(w, flushUpTo)
+	if n := len(w.Finished); n > 0 {
+		l.leaving.Add(int32(n)) // before the peer can know
+	}
 	if w.N > 0 && !l.broken {
 		if err := l.write(w); err != nil {
 			l.fail(err)
@@ -161,6 +170,9 @@ func (l *loopy) write(w *outbound.Writes) (err error) {
 		l.until = now.Add(deadlineRun)
 		if err := l.nc.SetWriteDeadline(now.Add(deadlineRun + l.cfg.WriteStall)); err != nil {
 			return err
+		}
+		if due := l.hurry.Load(); due != nil { // set before the connection shortened the deadline
+			_ = l.nc.SetWriteDeadline(*due)
 		}
 	}
 	l.since.Store(now.UnixNano())

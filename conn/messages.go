@@ -3,6 +3,7 @@ package conn
 import (
 	"net"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/callboard-rpc/callboard/codec/frame"
@@ -19,6 +20,7 @@ type Drain struct{ Reason string }
 type Close struct {
 	Reason string
 	Err    error
+	Code   codes.Code // what the connection's RPCs get; 0: UNAVAILABLE
 }
 
 // In, from the children. *frame.Batch comes from the reader, too, and

@@ -100,7 +100,9 @@ func (c *conn) close(cl *connfsm.Closing) {
 	c.down(cl)
 	// Edge: the socket. A peer that does not read must not keep it open.
 	if nc := c.nc; nc != nil {
-		_ = nc.SetWriteDeadline(time.Now().Add(linger))
+		due := time.Now().Add(linger)
+		c.edge.loopy.Load().hurry.Store(&due)
+		_ = nc.SetWriteDeadline(due)
 	}
 	c.loopy.Tell(&finish{})
 	if !c.wasUp { // loopy has no socket: nobody else would close it
@@ -136,8 +138,12 @@ func (c *conn) refused(r connfsm.Refused) {
 }
 
 func (c *conn) gone(g connfsm.Gone) {
+	code := g.Code
+	if c.code != codes.OK && !g.Unprocessed {
+		code = c.code
+	}
 	c.slots[g.Slot].ref.Tell(&streamfsm.Lost{
-		StreamID: g.ID, Code: g.Code, Message: c.self.Probe().Path() + ": " + g.Message, Unprocessed: g.Unprocessed,
+		StreamID: g.ID, Code: code, Message: c.self.Probe().Path() + ": " + g.Message, Unprocessed: g.Unprocessed,
 	})
 }
 

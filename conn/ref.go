@@ -52,6 +52,9 @@ func (r Ref) Drain(reason string) { r.e.Tell(&Drain{Reason: reason}) }
 // Close ends the connection now.
 func (r Ref) Close(reason string, err error) { r.e.Tell(&Close{Reason: reason, Err: err}) }
 
+// CloseWith ends the connection now. Its RPCs get the code.
+func (r Ref) CloseWith(code codes.Code, reason string) { r.e.Tell(&Close{Reason: reason, Code: code}) }
+
 // Info describes the connection; nil before its handshake.
 func (r Ref) Info() *stream.ConnInfo { return r.e.Info() }
 
@@ -68,9 +71,11 @@ func (c *conn) ref() Ref { return Ref{e: c.edge} }
 func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (Ref, error) {
 	cfg.fill()
 	c := &conn{
-		cfg: cfg, m: connfsm.New(cfg.Machine), nc: cfg.NC,
+		cfg: cfg, nc: cfg.NC,
 		edge: &edge{}, credits: newCredits(), clock: stream.NewClock(time.Now()), began: time.Now(),
 	}
+	cfg.Machine.Leaving = func() int { return int(c.leaving.Load()) }
+	c.m = connfsm.New(cfg.Machine)
 	c.streams = stream.Config{
 		Machine: cfg.Stream, Conn: c.edge, Handler: cfg.Handler, SendLimit: cfg.SendLimit,
 		Threshold: min(32<<10, int(cfg.Stream.InitialWindow/4)), Clock: c.clock, Low: &c.low,
@@ -83,8 +88,12 @@ func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (Ref, error) {
 	return c.ref(), nil
 }
 
+// linger is how long an idle loopy keeps its goroutine, and the stack that goes
+// with it.
+const linger = 200 * time.Millisecond
+
 func (c *conn) spec(kind string, mode actors.Mode, drained func() bool) *actors.Spec {
-	return &actors.Spec{Kind: kind, Mode: mode, Drained: drained, Table: c.cfg.Table}
+	return &actors.Spec{Kind: kind, Mode: mode, Drained: drained, Linger: linger, Table: c.cfg.Table}
 }
 
 func (c *conn) streamSpec() *actors.Spec {
@@ -98,7 +107,7 @@ func (c *conn) streamSpec() *actors.Spec {
 func undelivered(msg any) {
 	if m, ok := msg.(*stream.OpenCall); ok {
 		m.Call.Refuse(&streamfsm.Outcome{
-			Status: status.New(codes.Unavailable, "the connection was stopped"), Code: codes.Unavailable, Unprocessed: true,
+			Status: status.New(codes.Unavailable, errStopped.Error()), Code: codes.Unavailable, Unprocessed: true,
 		})
 	}
 }

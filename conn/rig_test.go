@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,15 +88,23 @@ func (g *guardian) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, chi
 	sup.StopChildren(child)
 }
 
-func (g *guardian) has(what string) bool {
+// said is what the guardian has heard.
+func (g *guardian) said() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, h := range g.heard {
-		if h == what {
-			return true
-		}
-	}
-	return false
+	return slices.Clone(g.heard)
+}
+
+func (g *guardian) down(name string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.downs[name]
+}
+
+func (g *guardian) failures() []error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.failed)
 }
 
 func nameOf(r Ref) string {
@@ -340,4 +349,11 @@ func (r *rig) stopChild(c Ref) {
 	m := &spawnAny{do: func(ctx actor.Context) { ctx.Stop(c.PID()) }, done: make(chan struct{})}
 	r.parent.Tell(m)
 	<-m.done
+}
+
+func serverConfig(cfg Config) Config {
+	cfg.Machine.Role, cfg.Stream.Role = connfsm.Server, streamfsm.Server
+	cfg.Stream.InitialWindow = 65535
+	cfg.Machine.InitialWindow = 65535
+	return cfg
 }

@@ -39,24 +39,32 @@ type Node struct {
 // Take makes a snapshot of the actors in table.
 func Take(system string, table *actors.Table) *Snapshot {
 	s := &Snapshot{System: system, At: time.Now()}
-	var stack []*Node
+	seen := map[string]*Node{}
 	for _, p := range table.Snapshot() {
 		n := nodeOf(p)
 		s.Actors++
-		for len(stack) > 0 && !under(n.Path, stack[len(stack)-1].Path) {
-			stack = stack[:len(stack)-1]
-		}
-		if len(stack) == 0 {
+		seen[n.Path] = n
+		up := parentOf(n.Path, seen)
+		if up == nil {
 			n.Name = n.Path
 			s.Roots = append(s.Roots, n)
-		} else {
-			up := stack[len(stack)-1]
-			n.Name = n.Path[len(up.Path)+1:]
-			up.Children = append(up.Children, n)
+			continue
 		}
-		stack = append(stack, n)
+		n.Name = n.Path[len(up.Path)+1:]
+		up.Children = append(up.Children, n)
 	}
 	return s
+}
+
+// parentOf finds the nearest ancestor, which sorts before its descendants. A
+// name may hold slashes of its own (a target does), so not every prefix is one.
+func parentOf(path string, seen map[string]*Node) *Node {
+	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
+		if n := seen[path[:i]]; n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 func nodeOf(p *actors.Probe) *Node {
@@ -65,10 +73,6 @@ func nodeOf(p *actors.Probe) *Node {
 		Restarts: p.Restarts(), Failure: p.LastFailure(),
 		Mailbox: p.Mailbox().Counters(), Transitions: p.Transitions(), Detail: p.Detail(),
 	}
-}
-
-func under(path, ancestor string) bool {
-	return len(path) > len(ancestor) && path[len(ancestor)] == '/' && strings.HasPrefix(path, ancestor)
 }
 
 // Walk visits every node, parents first, until yield returns false.

@@ -94,6 +94,7 @@ type Call struct {
 	recvErr   error // server: why no message follows, where the stream goes on
 	released  bool  // the application has let go
 	parted    bool  // the actor has let go
+	pinned    bool  // loopy may still read Request: the Call is not used again
 }
 
 var calls = sync.Pool{New: func() any { return &Call{wake: make(chan struct{}, 1)} }}
@@ -225,7 +226,7 @@ func (c *Call) Discard() { c.recycle() }
 // recycle gives the Call back. Both sides have let go of it.
 func (c *Call) recycle() {
 	c.drop()
-	if c.Keep {
+	if c.Keep || c.pinned {
 		return
 	}
 	c.clear()

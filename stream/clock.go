@@ -21,3 +21,7 @@ func (c *Clock) Set(t time.Time) { c.off.Store(int64(t.Sub(c.base))) }
 
 // Now is the time of the last Set.
 func (c *Clock) Now() time.Time { return c.base.Add(time.Duration(c.off.Load())) }
+
+// Read is the real time. It moves nothing: a caller's reading must not lag
+// behind for others.
+func (c *Clock) Read() time.Time { return c.base.Add(time.Since(c.base)) }

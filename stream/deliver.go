@@ -95,6 +95,13 @@ func (c *Call) owes(delivered int) int {
 	return delivered
 }
 
+// pin keeps the call out of the pool, because loopy holds its header block yet.
+func (c *Call) pin() {
+	c.mu.Lock()
+	c.pinned = true
+	c.mu.Unlock()
+}
+
 // part lets go of the call. An application that has let go before pays nothing
 // any more: what it owes is returned.
 func (c *Call) part(owed int) (unpaid int) {
@@ -140,7 +147,7 @@ func (c *Call) abort(st *status.Status) {
 	o := &streamfsm.Outcome{Status: st, Code: st.Code()}
 	c.mu.Lock()
 	cancel := c.conclude(o)
-	c.parted = true
+	c.parted, c.pinned = true, true
 	last := c.released
 	err := c.cancelErr
 	c.mu.Unlock()

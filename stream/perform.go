@@ -87,6 +87,7 @@ func (a *Actor) done(owed int, lastSent bool) {
 			a.cfg.Conn.Tell(newCredit(a.slot, a.id, left))
 		}
 	default:
+		c.pin()
 		c.part(0)
 		o := frame.NewOutgoing()
 		o.StreamID, o.Slot = a.id, a.slot

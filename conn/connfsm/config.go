@@ -19,6 +19,11 @@ type Config struct {
 	MaxHeaderListSize    uint32 // octets; 16 KiB
 	MaxConcurrentStreams uint32 // servers; 1000
 
+	// Leaving, if set, says how many live streams have had their last frame
+	// written, or are having it written now: the peer may know of their end
+	// before their Done comes, and is free to begin others in their place.
+	Leaving func() int
+
 	// The connection's receive window: it doubles from ConnWindow to
 	// MaxConnWindow each time a whole window was read, while Budget has room
 	// for the larger one.

@@ -171,18 +171,30 @@ type Effects struct {
 type Transition struct{ From, To, On string }
 
 // Reset empties fx for the next step, keeping its room.
+//
+// It runs once per turn, so it touches only what was used: writing pointers
+// costs barriers while the collector runs.
 func (fx *Effects) Reset() {
-	clear(fx.Control)
-	clear(fx.Windows)
-	clear(fx.Route)
-	clear(fx.Failed)
-	clear(fx.Free)
-	clear(fx.Opened)
-	clear(fx.Refused)
-	clear(fx.Gone)
-	*fx = Effects{
-		Control: fx.Control[:0], Windows: fx.Windows[:0], Route: fx.Route[:0], Failed: fx.Failed[:0],
-		Free: fx.Free[:0], Opened: fx.Opened[:0], Refused: fx.Refused[:0], Gone: fx.Gone[:0],
-		Reports: fx.Reports[:0], Transition: fx.Transition[:0],
+	empty(&fx.Control)
+	empty(&fx.Windows)
+	empty(&fx.Route)
+	empty(&fx.Failed)
+	empty(&fx.Free)
+	empty(&fx.Opened)
+	empty(&fx.Refused)
+	empty(&fx.Gone)
+	fx.Reports, fx.Transition = fx.Reports[:0], fx.Transition[:0]
+	if fx.Peer != nil || fx.GoAway != nil || fx.Closing != nil {
+		fx.Peer, fx.GoAway, fx.Closing = nil, nil, nil
+	}
+	if !fx.Timer.IsZero() {
+		fx.Timer = time.Time{}
+	}
+}
+
+func empty[T any](s *[]T) {
+	if len(*s) > 0 {
+		clear(*s)
+		*s = (*s)[:0]
 	}
 }

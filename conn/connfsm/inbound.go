@@ -140,7 +140,7 @@ func (m *Machine) request(f *frame.Headers, fx *Effects) *frame.ConnError {
 		return m.lateHeaders(fate, f, fx)
 	}
 	m.highest = id
-	if m.streams.live >= int(m.cfg.MaxConcurrentStreams) {
+	if m.full() {
 		m.streams.past.remember(id, fateAbandoned)
 		m.rst(id, frame.RefusedStream, fx)
 		return drop(f, m.glitch(GlitchRefused), fx)

@@ -11,6 +11,15 @@ func (m *Machine) begin(id frame.StreamID, fx *Effects) frame.SlotIndex {
 	return s
 }
 
+// full says that the peer has as many streams as we announced.
+func (m *Machine) full() bool {
+	live, most := m.streams.live, int(m.cfg.MaxConcurrentStreams)
+	if live >= most && m.cfg.Leaving != nil {
+		live -= m.cfg.Leaving()
+	}
+	return live >= most
+}
+
 // done ends a stream's life and lets what waited for its place go on.
 func (m *Machine) done(ev *Done, fx *Effects) {
 	sl := m.streams.at(ev.Slot, ev.ID)

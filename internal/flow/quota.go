@@ -13,7 +13,7 @@ import "sync/atomic"
 type Quota struct {
 	queued  atomic.Int64
 	limit   int64
-	waiting atomic.Bool
+	waiting atomic.Int32
 	wake    chan struct{}
 }
 
@@ -28,7 +28,7 @@ func (q *Quota) Enqueued(n int) { q.queued.Add(int64(n)) }
 
 // Written counts n octets as gone: on the wire, or dropped.
 func (q *Quota) Written(n int) {
-	if left := q.queued.Add(-int64(n)); left < q.limit && q.waiting.Load() {
+	if left := q.queued.Add(-int64(n)); left < q.limit && q.waiting.Load() > 0 {
 		q.signal()
 	}
 }
@@ -43,7 +43,7 @@ func (q *Quota) Queued() int64 { return q.queued.Load() }
 func (q *Quota) Limit() int64 { return q.limit }
 
 // Waiting says whether an application waits.
-func (q *Quota) Waiting() bool { return q.waiting.Load() }
+func (q *Quota) Waiting() bool { return q.waiting.Load() > 0 }
 
 // Clear forgets everything queued, for a stream whose connection is lost, and
 // lets the waiting application look again.
@@ -55,22 +55,27 @@ func (q *Quota) Clear() {
 // Wait blocks while the limit is reached and says whether it may go on: false
 // when done fired first. It returns early, with true, when the stream ended;
 // the caller looks at its call's state afterwards in any case.
+//
+// A stream has one sender, but that of the slot's last RPC may be about to
+// leave still: whoever leaves hands the place to look from on.
 func (q *Quota) Wait(done <-chan struct{}) bool {
-	for q.queued.Load() >= q.limit {
-		q.waiting.Store(true)
-		// Look again: what was written between the look and the flag woke nobody.
-		if q.queued.Load() < q.limit {
-			q.waiting.Store(false)
-			return true
+	if q.queued.Load() < q.limit {
+		return true
+	}
+	q.waiting.Add(1)
+	defer func() {
+		if q.waiting.Add(-1) > 0 {
+			q.signal()
 		}
+	}()
+	// Look again: what was written between the look and the count woke nobody.
+	for q.queued.Load() >= q.limit {
 		select {
 		case <-q.wake:
 		case <-done:
-			q.waiting.Store(false)
 			return false
 		}
 	}
-	q.waiting.Store(false)
 	return true
 }
 

@@ -136,12 +136,26 @@ type Effects struct {
 type Transition struct{ From, To, On string }
 
 // Reset empties fx for the next step, keeping its room.
+//
+// It runs once per step, so it touches only what was used: writing pointers
+// costs barriers while the collector runs.
 func (fx *Effects) Reset() {
-	clear(fx.Out)
-	clear(fx.Control)
-	clear(fx.Messages)
-	*fx = Effects{
-		Out: fx.Out[:0], Control: fx.Control[:0], Messages: fx.Messages[:0],
-		Transition: fx.Transition[:0],
+	if len(fx.Out)+len(fx.Control) > 0 {
+		clear(fx.Out)
+		clear(fx.Control)
+		fx.Out, fx.Control = fx.Out[:0], fx.Control[:0]
 	}
+	if len(fx.Messages) > 0 {
+		clear(fx.Messages)
+		fx.Messages = fx.Messages[:0]
+	}
+	if fx.Accept != nil || fx.Header != nil || fx.Outcome != nil {
+		fx.Accept, fx.Header, fx.Outcome = nil, nil, nil
+	}
+	if !fx.Deadline.IsZero() {
+		fx.Deadline = time.Time{}
+	}
+	fx.Drop, fx.RemoteEnd, fx.Done = false, false, false
+	fx.Credit, fx.CreditID, fx.Owed = 0, 0, 0
+	fx.Transition = fx.Transition[:0]
 }

@@ -154,7 +154,7 @@ func (ci *callInfo) finished(err error) {
 
 // legacyCodec gives grpc.Codec, which has String, the Name of an
 // encoding.Codec.
-type legacyCodec struct{ grpc.Codec } //nolint:staticcheck // deprecated in grpc-go, still honoured
+type legacyCodec struct{ grpc.Codec }
 
 // Name implements encoding.Codec.
 func (c legacyCodec) Name() string { return strings.ToLower(c.String()) }

@@ -259,7 +259,7 @@ func (cc *ClientConn) ResetConnectBackoff() { cc.edge.tell.Tell(&resetBackoff{})
 // Unavailable, later ones with Canceled. Only the first call does something;
 // later ones return grpc.ErrClientConnClosing.
 func (cc *ClientConn) Close() error {
-	err := error(grpc.ErrClientConnClosing) //nolint:staticcheck // the value callers compare with
+	err := grpc.ErrClientConnClosing //nolint:staticcheck // the value callers compare with
 	cc.closing.Do(func() {
 		err = nil
 		cc.edge.tell.Tell(&closeChannel{})

@@ -97,7 +97,7 @@ func (r *recorder) HandleRPC(_ context.Context, ev stats.RPCStats) {
 		s += " " + ev.FullMethod
 	case *stats.InTrailer:
 		s += fmt.Sprint(" ", ev.Trailer["t"])
-	case *stats.DelayedPickComplete: //nolint:staticcheck // grpc-go's pick timing is its own
+	case *stats.DelayedPickComplete:
 		return
 	}
 	r.note(s)
@@ -147,7 +147,7 @@ func scriptedServer(t *testing.T) string {
 	}
 	srv := grpc.NewServer()
 	testpb.RegisterTestServiceServer(srv, scripted{})
-	go srv.Serve(lis)
+	go func() { _ = srv.Serve(lis) }()
 	t.Cleanup(srv.Stop)
 	return lis.Addr().String()
 }
@@ -347,7 +347,7 @@ func TestWaitForReadyWaitsAndFailFastFails(t *testing.T) {
 	}
 	srv := grpc.NewServer()
 	testpb.RegisterTestServiceServer(srv, scripted{})
-	go srv.Serve(lis)
+	go func() { _ = srv.Serve(lis) }()
 	defer srv.Stop()
 	if err := <-result; err != nil {
 		t.Errorf("wait-for-ready: %v", err)

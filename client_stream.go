@@ -345,7 +345,7 @@ func (s *clientStream) abort(err error) {
 }
 
 func (s *clientStream) finishWithOutcome() {
-	err := error(io.EOF)
+	err := io.EOF
 	if st := s.current().Status(); st != nil {
 		err = st.Err()
 	}

@@ -25,7 +25,7 @@ func theirServer(t *testing.T, opts ...grpc.ServerOption) string {
 	}
 	srv := grpc.NewServer(opts...)
 	testpb.RegisterTestServiceServer(srv, services.NewTest(services.Runtime{SetSendCompressor: grpc.SetSendCompressor, Prepare: peer.GRPCGo().Prepare}))
-	go srv.Serve(lis)
+	go func() { _ = srv.Serve(lis) }()
 	t.Cleanup(srv.Stop)
 	return lis.Addr().String()
 }

@@ -209,14 +209,14 @@ func WithResolvers(bs ...resolver.Builder) DialOption {
 // WithCompressor sets the legacy compressor of requests.
 //
 // Deprecated: as in grpc-go; use the UseCompressor call option.
-func WithCompressor(c grpc.Compressor) DialOption { //nolint:staticcheck // deprecated in grpc-go, still honoured
+func WithCompressor(c grpc.Compressor) DialOption {
 	return dialOption(func(o *dialOptions) { o.compressor = legacyCompressor{c: c} })
 }
 
 // WithDecompressor sets the legacy decompressor of responses.
 //
 // Deprecated: as in grpc-go; register an encoding.Compressor.
-func WithDecompressor(d grpc.Decompressor) DialOption { //nolint:staticcheck // deprecated in grpc-go, still honoured
+func WithDecompressor(d grpc.Decompressor) DialOption {
 	return dialOption(func(o *dialOptions) { o.decompressor = d })
 }
 

@@ -79,10 +79,10 @@ func (m *Mailbox) Counters() Counters {
 	return c
 }
 
-// Pending copies what is known of the first max waiting messages, oldest
+// Pending copies what is known of the first most waiting messages, oldest
 // first. While it reads, the actor finishes its current message but gets no
 // other.
-func (m *Mailbox) Pending(max int) []Pending {
+func (m *Mailbox) Pending(most int) []Pending {
 	now := clock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,7 +91,7 @@ func (m *Mailbox) Pending(max int) []Pending {
 	var list []Pending
 	show := func(items []item) {
 		for _, it := range items {
-			if len(list) >= max {
+			if len(list) >= most {
 				return
 			}
 			list = append(list, m.describe(it, now))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/callboard-rpc/callboard/actors"
 )
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -332,33 +333,46 @@ func TestStopInEveryPhase(t *testing.T) {
 	}
 }
 
-// A subchannel that panics (here: because the user's supervisor does) is
-// replaced, with backoff.
+// A supervisor that panics leaves the decision to gRPC's backoff.
+func TestPanickingSupervisor(t *testing.T) {
+	balancerTest(t, map[string]string{}, func(cfg *Config) {
+		cfg.Supervise = func(conn.Failure) conn.Directive { panic("the supervisor panics") }
+	}, func(w *world) {
+		w.connect()
+		w.offer("a")
+		time.Sleep(1100 * time.Millisecond)
+		if at := w.took(); len(at) != 2 || at[1] != time.Second {
+			t.Errorf("attempts at %v", seconds(at))
+		}
+	})
+}
+
+// A subchannel that panics is replaced, with backoff.
 func TestPanickedSubchannelIsReplaced(t *testing.T) {
-	panics := 3
+	var panics atomic.Int32
+	panics.Store(3)
 	balancerTest(t, up(), func(cfg *Config) {
-		ask := cfg.Supervise
-		cfg.Supervise = func(f conn.Failure) conn.Directive {
-			if panics > 0 {
-				panics--
-				panic("the supervisor panics")
+		make := cfg.Conn
+		cfg.Conn = func() conn.Config {
+			if panics.Add(-1) >= 0 {
+				panic("no configuration")
 			}
-			return ask(f)
+			return make()
 		}
 	}, func(w *world) {
-		w.set("a", "refused")
 		w.connect()
 		w.offer("a")
 		w.expect(failure)
 		time.Sleep(time.Minute)
-		if at := w.took(); len(at) > 12 {
-			t.Errorf("attempts at %v: no backoff", seconds(at))
-		}
-		w.set("a", "up")
-		time.Sleep(3 * time.Minute)
 		w.expect(ready)
+		if at := w.took(); len(at) != 4 || at[1] < 700*time.Millisecond {
+			t.Errorf("attempts at %v, want four with backoff", seconds(at))
+		}
 		if w.table.Find("channel/balancer/subchannel-4") == nil {
 			t.Error("three subchannels have panicked, but there is no fourth")
+		}
+		for _, s := range w.servers {
+			_ = s.nc.Close()
 		}
 	})
 }

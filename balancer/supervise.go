@@ -15,7 +15,7 @@ import (
 )
 
 // ask tells the user's supervisor about a failure and returns what to do.
-func (s *subchannel) ask(kind conn.FailureKind, err error, next time.Duration) conn.Directive {
+func (s *subchannel) ask(kind conn.FailureKind, err error, next time.Duration) (d conn.Directive) {
 	if s.cfg.Supervise == nil {
 		return conn.Directive{}
 	}
@@ -29,6 +29,11 @@ func (s *subchannel) ask(kind conn.FailureKind, err error, next time.Duration) c
 	if s.goAway != nil {
 		f.GoAway = s.goAway.Frame
 	}
+	defer func() {
+		if recover() != nil {
+			d = conn.Directive{} // it is the user's code: the subchannel goes on without its advice
+		}
+	}()
 	return s.cfg.Supervise(f)
 }
 

@@ -59,6 +59,7 @@ func benchmarkEncode(b *testing.B, comp encoding.Compressor, n int) {
 func BenchmarkEncodeProto10(b *testing.B) { benchmarkEncode(b, nil, 10) }
 func BenchmarkEncodeProto1M(b *testing.B) { benchmarkEncode(b, nil, 1<<20) }
 func BenchmarkEncodeGzip64K(b *testing.B) { benchmarkEncode(b, encoding.GetCompressor("gzip"), 64<<10) }
+
 func BenchmarkDecodeGzip64K(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(64 << 10)

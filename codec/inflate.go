@@ -105,7 +105,7 @@ func readWithin(ctx context.Context, r io.Reader, limit, hint int) (*buffer.Buff
 		}
 		if room == 0 {
 			if err := expectEnd(r); err != nil {
-				if err == errMore {
+				if errors.Is(err, errMore) {
 					err = &oversize{what: "decompressed message", limit: limit}
 				}
 				return fail(err)

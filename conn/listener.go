@@ -141,7 +141,7 @@ func acceptLoop(lis net.Listener, self actors.Ref[any]) {
 			self.Tell(&accepted{nc: nc})
 			continue
 		}
-		if ne, ok := err.(interface{ Temporary() bool }); !ok || !ne.Temporary() { //nolint:errorlint // asked of the error itself, as net's documentation has it
+		if ne, ok := err.(interface{ Temporary() bool }); !ok || !ne.Temporary() {
 			self.Tell(&acceptEnded{err: err})
 			return
 		}

@@ -167,6 +167,3 @@ func (c *credits) wait() {
 }
 
 func (c *credits) close() { close(c.stop) }
-
-// isClosed says that an error only means that somebody closed the socket.
-func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

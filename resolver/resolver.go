@@ -119,7 +119,7 @@ func (s *sink) UpdateState(st resolver.State) error {
 	eps := st.Endpoints
 	if len(eps) == 0 {
 		for _, a := range st.Addresses {
-			eps = append(eps, resolver.Endpoint{Addresses: []resolver.Address{a}, Attributes: a.BalancerAttributes})
+			eps = append(eps, resolver.Endpoint{Addresses: []resolver.Address{a}, Attributes: a.BalancerAttributes}) //nolint:staticcheck // where a resolver without endpoints has them
 		}
 	}
 	if len(eps) == 0 {

@@ -153,10 +153,11 @@ func BenchmarkReader(b *testing.B) {
 	})
 	b.Run("Message1MB", func(b *testing.B) {
 		wire := begin(1)
-		for rest, n := message(0, make([]byte, 1<<20)), 0; len(rest) > 0; rest = rest[n:] {
-			n = min(len(rest), MinMaxFrameSize)
+		for rest := message(0, make([]byte, 1<<20)); len(rest) > 0; {
+			n := min(len(rest), MinMaxFrameSize)
 			wire = AppendDataHeader(wire, 1, n, n == len(rest))
 			wire = append(wire, rest[:n]...)
+			rest = rest[n:]
 		}
 		src := &loop{p: wire}
 		r := NewReader(src, ReaderConfig{})

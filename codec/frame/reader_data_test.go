@@ -61,8 +61,10 @@ func TestMessagesAreAssembled(t *testing.T) {
 		{"END_STREAM behind the message", join(begin(1), data(0, abc), data(flagEndStream)), []told{{1, 8, "abc", false, 0, true, 0}}},
 		{"padding counts", join(begin(1), data(flagPadded|flagEndStream, []byte{2}, abc, []byte{0, 0})), []told{{1, 11, "abc", false, 0, true, 0}}},
 		{"only padding", join(begin(1), data(flagPadded, []byte{1}, []byte{0})), []told{{1, 2, none, false, 0, false, 0}}},
-		{"two streams", join(begin(1), begin(3), data(0, abc[:6]), raw(typeData, flagEndStream, 3, de...), data(flagEndStream, abc[6:])),
-			[]told{{1, 6, none, false, 2, false, 0}, {3, 7, "de", true, 0, true, 0}, {1, 2, "abc", false, 0, true, 0}}},
+		{
+			"two streams", join(begin(1), begin(3), data(0, abc[:6]), raw(typeData, flagEndStream, 3, de...), data(flagEndStream, abc[6:])),
+			[]told{{1, 6, none, false, 2, false, 0}, {3, 7, "de", true, 0, true, 0}, {1, 2, "abc", false, 0, true, 0}},
+		},
 
 		{"stream never opened", data(flagEndStream, abc), []told{{1, 8, none, false, 0, true, 0}}},
 		{"after END_STREAM", join(begin(1), data(flagEndStream), data(0, abc)), []told{{1, 0, none, false, 0, true, 0}, {1, 8, none, false, 0, false, 0}}},

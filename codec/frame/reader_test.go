@@ -156,33 +156,49 @@ func TestFramesAreRead(t *testing.T) {
 		in   []byte
 		want []Frame
 	}{
-		{"SETTINGS", raw(typeSettings, 0, 0, 0, 3, 0, 0, 0, 100, 0, 99, 1, 2, 3, 4),
-			[]Frame{&Settings{Values: []Setting{{SettingMaxConcurrentStreams, 100}, {99, 0x01020304}}}}},
+		{
+			"SETTINGS", raw(typeSettings, 0, 0, 0, 3, 0, 0, 0, 100, 0, 99, 1, 2, 3, 4),
+			[]Frame{&Settings{Values: []Setting{{SettingMaxConcurrentStreams, 100}, {99, 0x01020304}}}},
+		},
 		{"SETTINGS ack", raw(typeSettings, flagAck, 0), []Frame{&Settings{Ack: true}}},
 		{"PING", raw(typePing, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8), []Frame{&Ping{Data: [8]byte{1, 2, 3, 4, 5, 6, 7, 8}}}},
 		{"PING ack", raw(typePing, flagAck, 0, make([]byte, 8)...), []Frame{&Ping{Ack: true}}},
-		{"GOAWAY", raw(typeGoAway, 0, 0, 0x80, 0, 0, 5, 0, 0, 0, 11, 'h', 'i'),
-			[]Frame{&GoAway{LastStreamID: 5, Code: EnhanceYourCalm, Debug: []byte("hi")}}},
-		{"GOAWAY with much to say", join(raw(typeGoAway, 0, 0, append(make([]byte, 8), debug...)...), raw(typePing, 0, 0, make([]byte, 8)...)),
-			[]Frame{&GoAway{Debug: debug[:MaxDebugData]}, &Ping{}}},
+		{
+			"GOAWAY", raw(typeGoAway, 0, 0, 0x80, 0, 0, 5, 0, 0, 0, 11, 'h', 'i'),
+			[]Frame{&GoAway{LastStreamID: 5, Code: EnhanceYourCalm, Debug: []byte("hi")}},
+		},
+		{
+			"GOAWAY with much to say", join(raw(typeGoAway, 0, 0, append(make([]byte, 8), debug...)...), raw(typePing, 0, 0, make([]byte, 8)...)),
+			[]Frame{&GoAway{Debug: debug[:MaxDebugData]}, &Ping{}},
+		},
 		{"WINDOW_UPDATE", raw(typeWindowUpdate, 0, 7, 0x80, 0, 1, 0), []Frame{&WindowUpdate{StreamID: 7, Slot: NoSlot, Increment: 256}}},
 		{"RST_STREAM with an unknown code", raw(typeRSTStream, 0, 7, 0xff, 0, 0, 0), []Frame{&RSTStream{7, 0xff000000}}},
 		{"PRIORITY", raw(typePriority, 0, 7, 0x80, 0, 0, 5, 9), []Frame{&Priority{7, 5}}},
 		{"unknown frame", join(raw(0x42, 0xff, 7, 1, 2, 3), raw(0xff, 0, 0)), []Frame{&Unknown{7, 0x42}, &Unknown{0, 0xff}}},
-		{"PUSH_PROMISE keeps the table in step", join(
-			raw(typePushPromise, flagPadded, 1, append(append([]byte{2, 0, 0, 0, 2}, block(field("k", "v"))...), 0, 0)...),
-			raw(typeContinuation, flagEndHeaders, 1, 0x82),
-			raw(typeHeaders, flagEndHeaders|flagEndStream, 1, 0xbe)),
-			[]Frame{&PushPromise{1}, &Headers{StreamID: 1, Fields: []Field{field("k", "v")}, EndStream: true}}},
-		{"padded HEADERS with priority", raw(typeHeaders, flagPadded|flagPriority|flagEndHeaders, 1, 2, 0, 0, 0, 3, 7, 0x82, 0, 0),
-			[]Frame{&Headers{StreamID: 1, Fields: []Field{field(":method", "GET")}}}},
+		{
+			"PUSH_PROMISE keeps the table in step", join(
+				raw(typePushPromise, flagPadded, 1, append(append([]byte{2, 0, 0, 0, 2}, block(field("k", "v"))...), 0, 0)...),
+				raw(typeContinuation, flagEndHeaders, 1, 0x82),
+				raw(typeHeaders, flagEndHeaders|flagEndStream, 1, 0xbe)),
+			[]Frame{&PushPromise{1}, &Headers{StreamID: 1, Fields: []Field{field("k", "v")}, EndStream: true}},
+		},
+		{
+			"padded HEADERS with priority", raw(typeHeaders, flagPadded|flagPriority|flagEndHeaders, 1, 2, 0, 0, 0, 3, 7, 0x82, 0, 0),
+			[]Frame{&Headers{StreamID: 1, Fields: []Field{field(":method", "GET")}}},
+		},
 		{"empty header block", raw(typeHeaders, flagEndHeaders, 1), []Frame{&Headers{StreamID: 1}}},
-		{"CONTINUATION cuts a field", join(raw(typeHeaders, flagEndStream, 1, 0x82, 0x00, 0x01), raw(typeContinuation, 0, 1), raw(typeContinuation, 0, 1, 'a'), raw(typeContinuation, flagEndHeaders, 1, 0x01, 'b')),
-			[]Frame{&Glitch{1, "empty CONTINUATION"}, &Glitch{1, "tiny CONTINUATION"}, &Headers{StreamID: 1, EndStream: true, Fields: []Field{field(":method", "GET"), field("a", "b")}}}},
-		{"two table size updates", join(raw(typeHeaders, flagEndHeaders, 1, block(field("k", "v"))...), raw(typeHeaders, flagEndHeaders|flagEndStream, 1, 0x3f, 0x09, 0x3f, 0x61, 0xbe)),
-			[]Frame{&Headers{StreamID: 1, Fields: []Field{field("k", "v")}}, &Headers{StreamID: 1, Fields: []Field{field("k", "v")}, EndStream: true}}},
-		{"never indexed", raw(typeHeaders, flagEndHeaders, 1, 0x10, 0x01, 'a', 0x01, 'b'),
-			[]Frame{&Headers{StreamID: 1, Fields: []Field{{Name: "a", Value: "b", Sensitive: true}}}}},
+		{
+			"CONTINUATION cuts a field", join(raw(typeHeaders, flagEndStream, 1, 0x82, 0x00, 0x01), raw(typeContinuation, 0, 1), raw(typeContinuation, 0, 1, 'a'), raw(typeContinuation, flagEndHeaders, 1, 0x01, 'b')),
+			[]Frame{&Glitch{1, "empty CONTINUATION"}, &Glitch{1, "tiny CONTINUATION"}, &Headers{StreamID: 1, EndStream: true, Fields: []Field{field(":method", "GET"), field("a", "b")}}},
+		},
+		{
+			"two table size updates", join(raw(typeHeaders, flagEndHeaders, 1, block(field("k", "v"))...), raw(typeHeaders, flagEndHeaders|flagEndStream, 1, 0x3f, 0x09, 0x3f, 0x61, 0xbe)),
+			[]Frame{&Headers{StreamID: 1, Fields: []Field{field("k", "v")}}, &Headers{StreamID: 1, Fields: []Field{field("k", "v")}, EndStream: true}},
+		},
+		{
+			"never indexed", raw(typeHeaders, flagEndHeaders, 1, 0x10, 0x01, 'a', 0x01, 'b'),
+			[]Frame{&Headers{StreamID: 1, Fields: []Field{{Name: "a", Value: "b", Sensitive: true}}}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,8 +17,10 @@ func FuzzHostilePeer(f *testing.F) {
 	f.Add(true, []byte{13, 0, 0, 0, 0, 1, 0, 0, 2, 0, 1, 200, 200, 0, 14, 1, 0, 0, 0})
 	f.Add(true, []byte{1, 0, 1, 0, 0, 2, 0, 1, 255, 255, 3, 0, 1, 0, 8, 14, 0, 0, 0, 0, 16, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, server bool, script []byte) {
-		cfg := Config{Role: Client, ConnWindow: 65535, MaxConnWindow: 131070, GlitchBurst: 50, LastID: 41,
-			Keepalive: Keepalive{Time: time.Minute}, MaxIdle: 10 * time.Minute, MaxAge: time.Hour, AgeGrace: time.Minute}
+		cfg := Config{
+			Role: Client, ConnWindow: 65535, MaxConnWindow: 131070, GlitchBurst: 50, LastID: 41,
+			Keepalive: Keepalive{Time: time.Minute}, MaxIdle: 10 * time.Minute, MaxAge: time.Hour, AgeGrace: time.Minute,
+		}
 		if server {
 			cfg.Role, cfg.MaxConcurrentStreams = Server, 3
 		}

@@ -68,8 +68,10 @@ func TestSettingsReachLoopyBeforeTheirAck(t *testing.T) {
 	b := rawBench(t, Config{Role: Server})
 	b.step(&Start{})
 	fx := b.step(&frame.Settings{Values: []frame.Setting{
-		{ID: frame.SettingInitialWindowSize, Val: 1}, {ID: frame.SettingInitialWindowSize, Val: 2},
-		{ID: frame.SettingHeaderTableSize, Val: 0}, {ID: frame.SettingMaxHeaderListSize, Val: 8000},
+		{ID: frame.SettingInitialWindowSize, Val: 1},
+		{ID: frame.SettingInitialWindowSize, Val: 2},
+		{ID: frame.SettingHeaderTableSize, Val: 0},
+		{ID: frame.SettingMaxHeaderListSize, Val: 8000},
 	}})
 	b.diff("peer", fx.Peer, &PeerSettings{MaxFrameSize: 16384, InitialWindow: 2, MaxHeaderListSize: 8000})
 	b.diff("reports", fx.Reports, []Report{Ready})

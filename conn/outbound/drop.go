@@ -7,7 +7,7 @@ import (
 // reset ends a stream at once: what it has queued is dropped, o's content too.
 func (q *Queue) reset(s frame.SlotIndex, r *record, o *frame.Outgoing, w *Writes) {
 	code := o.Code
-	last := q.discard(o, w)
+	last := q.discard(o)
 	q.rst(r, code, w)
 	q.cut(s, r, w)
 	q.finish(s, r, last, w)
@@ -47,7 +47,7 @@ func (q *Queue) cut(s frame.SlotIndex, r *record, w *Writes) {
 }
 
 // discard drops an Outgoing that was never queued. It returns its Last.
-func (q *Queue) discard(o *frame.Outgoing, w *Writes) (last bool) {
+func (q *Queue) discard(o *frame.Outgoing) (last bool) {
 	n := 0
 	if o.Payload != nil {
 		n = len(o.Payload.B)

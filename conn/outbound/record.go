@@ -128,6 +128,7 @@ func (q *Queue) put(s frame.SlotIndex, r *record, p place) {
 		q.heads.remove(q.records, s)
 	case inRing:
 		q.ring.remove(q.records, s)
+	case nowhere, stuck:
 	}
 	r.place = p
 	switch p {
@@ -135,5 +136,6 @@ func (q *Queue) put(s frame.SlotIndex, r *record, p place) {
 		q.heads.push(q.records, s)
 	case inRing:
 		q.ring.push(q.records, s)
+	case nowhere, stuck:
 	}
 }

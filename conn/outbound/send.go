@@ -10,10 +10,10 @@ func (q *Queue) send(o *frame.Outgoing, w *Writes) {
 	r := q.record(s, o.StreamID, w)
 	switch {
 	case r == nil || r.phase == finished:
-		q.discard(o, w)
+		q.discard(o)
 		return
 	case r.phase == over || q.broken:
-		q.finish(s, r, q.discard(o, w), w)
+		q.finish(s, r, q.discard(o), w)
 		return
 	case o.Reset && !o.After:
 		q.reset(s, r, o, w)

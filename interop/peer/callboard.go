@@ -1,9 +1,10 @@
 package peer
 
 import (
-	"github.com/callboard-rpc/callboard"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/callboard-rpc/callboard"
 )
 
 // Callboard is the implementation of this repository.

@@ -7,14 +7,13 @@ package services
 import (
 	"context"
 
+	_ "google.golang.org/grpc/encoding/gzip" // clients ask for compressed responses
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/callboard-rpc/callboard/interop/peer"
-
-	_ "google.golang.org/grpc/encoding/gzip" // clients ask for compressed responses
 )
 
 // Runtime is what a handler needs from the gRPC implementation that runs it and

@@ -1,0 +1,260 @@
+package safety_test
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+
+	"github.com/callboard-rpc/callboard"
+	"github.com/callboard-rpc/callboard/internal/testpeer"
+)
+
+func TestStreamWindowIsEnforced(t *testing.T) {
+	s := serve(t, callboard.InitialWindowSize(100_000))
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	p.Headers(1, testpeer.Request(hold)...)
+	sendPieces(p, 1, payload(t, 100_000), false)
+	p.ExpectRST(1, http2.ErrCodeFlowControl)
+	alive(t, p, 3)
+}
+
+func TestConnectionWindowIsEnforced(t *testing.T) {
+	s := serve(t)
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	for i := range 4 {
+		p.Headers(odd(i), testpeer.Request(hold)...)
+		sendPieces(p, odd(i), payload(t, 300_000), false)
+	}
+	p.ExpectGoAway(http2.ErrCodeFlowControl)
+	p.ExpectClosed(soon)
+}
+
+// What no application reads is not granted anew, on either level; what is read
+// is, and nothing gets lost on the way.
+func TestWindowsAreChargedUntilTheApplicationReads(t *testing.T) {
+	s := serve(t)
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	p.Headers(1, testpeer.Request(deaf)...)
+	msg := payload(t, 16_000)
+	n := (1 << 20) / len(msg)
+	for range n {
+		p.Data(1, msg)
+	}
+	s.settled(1)
+	p.ExpectAlive()
+	if got := p.Credit(0) - announced; got != 0 {
+		t.Errorf("%d octets were granted though nothing was read", got)
+	}
+	if got := p.Credit(1); got != 0 {
+		t.Errorf("%d octets were granted to the stream though nothing was read", got)
+	}
+	s.release() // the handler leaves: everything it did not read is given back
+	p.ExpectTrailers(1, codes.OK)
+	p.ExpectCredit(0, announced+int64(n*len(msg))*3/4)
+	for i := 1; i <= 20; i++ {
+		alive(t, p, odd(i))
+	}
+}
+
+// The windows of streams that end in any way come back to the connection.
+func TestConnectionWindowSurvivesManyDeadStreams(t *testing.T) {
+	s := serve(t, lenient)
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	chunk := payload(t, 30_000)
+	ends := []func(id uint32){
+		func(id uint32) { p.RST(id, http2.ErrCodeCancel) },
+		func(id uint32) { p.Headers(id, testpeer.Fields{}.With(":bad", "")...) },
+		func(id uint32) { p.DataEnd(id, []byte{0, 0}) },
+		func(id uint32) { p.WindowUpdate(id, 0) },
+		func(id uint32) { p.Data(id, testpeer.Prefix(0, 1<<30)) },
+	}
+	sent, last := int64(0), uint32(0)
+	for i := range 150 {
+		last = odd(i)
+		p.Headers(last, testpeer.Request(hold)...)
+		if over := sent + int64(len(chunk)) + 100 - 1<<20; over > 0 {
+			p.ExpectCredit(0, announced+over)
+		}
+		sendPieces(p, last, chunk[:29_000], false) // an unfinished message
+		sent += 29_100
+		ends[i%len(ends)](last)
+	}
+	alive(t, p, last+2)
+}
+
+// A peer that opens its window by nothing gets nothing, and what waits for it
+// is bounded: handlers wait in SendMsg.
+func TestSlowConsumersCostLittle(t *testing.T) {
+	for name, slow := range map[string]func(p *testpeer.Peer){
+		"zero window": func(p *testpeer.Peer) {
+			p.Handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		},
+		"does not read": func(p *testpeer.Peer) {
+			p.Handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+			p.WindowUpdate(0, 1<<31-1-65_535)
+			p.StopReading()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t)
+			before := held()
+			p := testpeer.Dial(t, s.addr)
+			slow(p)
+			const streams = 50
+			msg := payload(t, 16_000)
+			for i := range streams {
+				p.Headers(odd(i), testpeer.Request(pour)...)
+				p.Data(odd(i), msg)
+			}
+			s.settled(streams)
+			var last int64
+			if !eventually(func() bool { // nobody gets on any more
+				now := s.poured.Load()
+				stuck := now == last && now > 0
+				last = now
+				return stuck && quietFor(s, awhile)
+			}) {
+				t.Errorf("%d octets were handed over, and it goes on", s.poured.Load())
+			}
+			if grown := held() - before; grown > 24<<20 {
+				t.Errorf("%d streams hold %d octets", streams, grown)
+			}
+			p.ResetTCP()
+			s.settled(0)
+		})
+	}
+}
+
+func quietFor(s *server, d time.Duration) bool {
+	was := s.poured.Load()
+	<-time.After(d)
+	return s.poured.Load() == was
+}
+
+// Messages that are only announced hold no memory, and those that arrive in
+// part hold what has arrived.
+func TestPartialMessagesAreBudgeted(t *testing.T) {
+	s := serve(t)
+	before := held()
+	var peers []*testpeer.Peer
+	const conns, streams = 10, 60
+	for range conns {
+		p := testpeer.Dial(t, s.addr)
+		p.Handshake()
+		peers = append(peers, p)
+		p.Batch(func() {
+			for i := range streams {
+				p.Headers(odd(i), testpeer.Request(sink)...)
+				p.Data(odd(i), append(testpeer.Prefix(0, 4<<20), make([]byte, 100)...))
+			}
+		})
+	}
+	for _, p := range peers {
+		p.ExpectAlive()
+	}
+	s.settled(conns * streams)
+	// 600 messages of 4 MiB are announced: 2.4 GiB. Each connection may hold
+	// 16 MiB, half of it for what was only announced.
+	if grown := held() - before; grown > conns*(18<<20) {
+		t.Errorf("%d octets are held", grown)
+	}
+}
+
+// When many messages fill the connection's window and none of them can ever be
+// complete, the newest gives way.
+func TestTheNewestMessageGivesWay(t *testing.T) {
+	s := serve(t, callboard.InitialConnWindowSize(256<<10))
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	const streams = 16
+	size := 1 << 20
+	body := make([]byte, (256<<10)/streams-5)
+	for i := range streams {
+		p.Headers(odd(i), testpeer.Request(sink)...)
+		p.Data(odd(i), append(testpeer.Prefix(0, uint32(size)), body...))
+	}
+	// The window is used up, 16 messages have begun, none can be finished.
+	p.ExpectTrailers(odd(streams-1), codes.ResourceExhausted)
+	if got := p.Credit(0); got == 0 {
+		t.Error("nothing was granted to the others")
+	}
+	p.ExpectAlive()
+}
+
+// One message up to the receive limit fits whatever the windows are.
+func TestOneMessageAlwaysFits(t *testing.T) {
+	s := serve(t, callboard.InitialWindowSize(65_535), callboard.InitialConnWindowSize(65_535))
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	p.Headers(1, testpeer.Request(sink)...)
+	b := payload(t, 4<<20-64)
+	for sent := 0; sent < len(b); {
+		n := min(16<<10, len(b)-sent)
+		need := int64(sent + n - 65_535)
+		if need > 0 {
+			p.ExpectCredit(0, need)
+			p.ExpectCredit(1, need)
+		}
+		if sent += n; sent == len(b) {
+			p.DataEnd(1, b[sent-n:])
+		} else {
+			p.Data(1, b[sent-n:sent])
+		}
+	}
+	p.ExpectTrailers(1, codes.OK)
+}
+
+// Octets that applications do not read are bounded for the process, however
+// many connections bring them.
+func TestUnreadOctetsAreBounded(t *testing.T) {
+	const conns = 40
+	s := serve(t)
+	before := held()
+	for range conns {
+		p := testpeer.Dial(t, s.addr)
+		p.Handshake()
+		for i := range 4 {
+			p.Headers(odd(i), testpeer.Request(deaf)...)
+			for range 16 {
+				p.Data(odd(i), payload(t, 16_000))
+			}
+		}
+		p.ExpectAlive()
+	}
+	s.settled(4 * conns)
+	if grown := held() - before; grown > conns*(2<<20) {
+		t.Errorf("%d octets are held, the windows come to %d", grown, conns<<20)
+	}
+}
+
+// A reader whose connection is busy stops reading: the peer feels it as TCP
+// back-pressure.
+func TestReaderStopsReading(t *testing.T) {
+	s := serve(t)
+	p := testpeer.Dial(t, s.addr, testpeer.Rude())
+	p.Handshake()
+	p.SettingsAck()
+	p.StopReading()
+	// Honest requests whose answers nobody reads: the server's writes stall,
+	// and with them everything it would have to remember.
+	before := held()
+	req := testpeer.Literal(testpeer.Request(pour)...)
+	var batch []byte
+	for i := range 900 {
+		batch = append(batch, testpeer.FrameHeader(uint32(len(req)), http2.FrameHeaders, http2.FlagHeadersEndHeaders, odd(i))...)
+		batch = append(batch, req...)
+	}
+	p.Push(batch, soon)
+	s.settled(900)
+	if grown := held() - before; grown > 48<<20 {
+		t.Errorf("%d octets are held", grown)
+	}
+	p.ResetTCP()
+	s.settled(0)
+}

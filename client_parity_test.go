@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,13 +68,6 @@ func (r *recorder) take() []string {
 	defer r.mu.Unlock()
 	e := r.events
 	r.events = nil
-	// grpc-go reports a trailer when its transport reads it, which may be before
-	// the application has read the message ahead of it.
-	for i := 1; i < len(e); i++ {
-		if strings.HasPrefix(e[i], "*stats.InPayload") && strings.HasPrefix(e[i-1], "*stats.InTrailer") {
-			e[i], e[i-1] = e[i-1], e[i]
-		}
-	}
 	return e
 }
 
@@ -192,9 +186,36 @@ func TestStatsEventsAreGrpcGos(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bothClients(t, addr, dial, func(cc grpc.ClientConnInterface) []string {
 				scenario(testpb.NewTestServiceClient(cc))
-				return rec.take()
+				seen := rec.take()
+				if _, ours := cc.(*callboard.ClientConn); ours {
+					wantOrder(t, seen)
+				}
+				// grpc-go reports what arrives when its transport reads it, which may
+				// be before what the application did last.
+				slices.Sort(seen)
+				return seen
 			})
 		})
+	}
+}
+
+// wantOrder holds our events to the documented order: headers before payloads
+// before the trailer in each direction, Begin first, End last.
+func wantOrder(t *testing.T, events []string) {
+	t.Helper()
+	at := func(kind string) int {
+		return slices.IndexFunc(events, func(s string) bool { return strings.HasPrefix(s, kind) })
+	}
+	for _, pair := range [][2]string{
+		{"TagRPC", "*stats.Begin"}, {"*stats.Begin", "*stats.OutHeader"}, {"*stats.OutHeader", "*stats.OutPayload"},
+		{"*stats.InHeader", "*stats.InPayload"}, {"*stats.InPayload", "*stats.InTrailer"}, {"*stats.InTrailer", "*stats.End"},
+	} {
+		if a, b := at(pair[0]), at(pair[1]); a >= 0 && b >= 0 && a > b {
+			t.Errorf("%s behind %s in %q", pair[0], pair[1], events)
+		}
+	}
+	if n := len(events); n == 0 || !strings.HasPrefix(events[n-1], "*stats.End") {
+		t.Errorf("the last event is not End: %q", events)
 	}
 }
 

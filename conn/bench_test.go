@@ -14,6 +14,12 @@ import (
 // inline answers on a goroutine that stays, as a pool of workers does.
 type inline struct{ calls chan *stream.Call }
 
+func newInline() *inline {
+	h := &inline{calls: make(chan *stream.Call, 1024)}
+	go h.run()
+	return h
+}
+
 func (h *inline) Serve(c *stream.Call) { h.calls <- c }
 
 func (h *inline) run() {
@@ -32,8 +38,7 @@ func (h *inline) run() {
 }
 
 func benchRig(b *testing.B) *rig {
-	h := &inline{calls: make(chan *stream.Call, 1024)}
-	go h.run()
+	h := newInline()
 	r := newRig(b, func(o *options) { o.serve = h })
 	b.Cleanup(func() {
 		r.finish()

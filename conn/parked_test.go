@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/grpc/codes"
 
 	"github.com/callboard-rpc/callboard/stream"
@@ -130,6 +131,26 @@ func TestCancelRacesWithOpening(t *testing.T) {
 		}
 		if r.table.Find("test/client/stream-2") != nil {
 			t.Error("more slots than MAX_CONCURRENT_STREAMS were used")
+		}
+	})
+}
+
+// A call whose slot's actor has stopped when it should open there is refused,
+// and its slot comes back.
+func TestOpenMissesItsActor(t *testing.T) {
+	pairTest(t, withEcho, func(r *rig) {
+		c := r.unary("/a.B/Unary", "x")
+		r.settled(c)
+		c.Release()
+		synctest.Wait()
+		r.table.Find("test/client/stream-0").Mailbox().PostSystemMessage(&actor.Stop{})
+		synctest.Wait()
+		for range 3 {
+			d := r.unary("/a.B/Unary", "x")
+			if got := r.settled(d); got != codes.Unavailable || !d.Outcome().Unprocessed {
+				t.Errorf("status %v", d.Status())
+			}
+			d.Release()
 		}
 	})
 }

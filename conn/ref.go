@@ -99,15 +99,30 @@ func (c *conn) spec(kind string, mode actors.Mode, drained func() bool) *actors.
 func (c *conn) streamSpec() *actors.Spec {
 	if c.perStream == nil {
 		c.perStream = c.spec("stream", actors.Inline, nil)
+		c.perStream.Undelivered = c.notOpened
 	}
 	return c.perStream
+}
+
+// notOpened takes back the slot of a call that waited for an actor which has
+// stopped meanwhile.
+func (c *conn) notOpened(msg any) {
+	if m, ok := msg.(*stream.Open); ok {
+		slot, id := m.Slot, m.ID
+		turnAway(m.Call)
+		c.edge.Tell(&stream.Done{Slot: slot, ID: id})
+	}
 }
 
 // undelivered answers those who asked a connection that is no more.
 func undelivered(msg any) {
 	if m, ok := msg.(*stream.OpenCall); ok {
-		m.Call.Refuse(&streamfsm.Outcome{
-			Status: status.New(codes.Unavailable, errStopped.Error()), Code: codes.Unavailable, Unprocessed: true,
-		})
+		turnAway(m.Call)
 	}
+}
+
+func turnAway(call *stream.Call) {
+	call.Refuse(&streamfsm.Outcome{
+		Status: status.New(codes.Unavailable, errStopped.Error()), Code: codes.Unavailable, Unprocessed: true,
+	})
 }

@@ -290,6 +290,6 @@ func (c *Call) OpenAs(slot frame.SlotIndex, id frame.StreamID) *Open {
 	c.mu.Lock()
 	c.slot, c.id, c.given = slot, id, true
 	c.mu.Unlock()
-	c.open = Open{Call: c, ID: id}
+	c.open = Open{Call: c, Slot: slot, ID: id}
 	return &c.open
 }

@@ -19,6 +19,7 @@ import (
 // chosen an id; HEADERS follow to loopy.
 type Open struct {
 	Call *Call
+	Slot frame.SlotIndex
 	ID   frame.StreamID
 }
 

@@ -16,6 +16,8 @@ func TestStreamWindowIsEnforced(t *testing.T) {
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
 	p.Headers(1, testpeer.Request(hold)...)
+	// A message that waits to be read: no room is made for the next one.
+	p.Data(1, payload(t, 16_000))
 	sendPieces(p, 1, payload(t, 100_000), false)
 	p.ExpectRST(1, http2.ErrCodeFlowControl)
 	alive(t, p, 3)
@@ -194,12 +196,11 @@ func TestOneMessageAlwaysFits(t *testing.T) {
 	p.Handshake()
 	p.Headers(1, testpeer.Request(sink)...)
 	b := payload(t, 4<<20-64)
-	for sent := 0; sent < len(b); {
-		n := min(16<<10, len(b)-sent)
-		need := int64(sent + n - 65_535)
-		if need > 0 {
-			p.ExpectCredit(0, need)
-			p.ExpectCredit(1, need)
+	for sent, window := 0, 65_535; sent < len(b); {
+		n := min(16<<10, len(b)-sent, window-sent)
+		if n == 0 { // to the last octet, as a sender does
+			window = 65_535 + int(min(p.ExpectCredit(0, int64(sent+1-65_535)), p.ExpectCredit(1, int64(sent+1-65_535))))
+			continue
 		}
 		if sent += n; sent == len(b) {
 			p.DataEnd(1, b[sent-n:])

@@ -115,6 +115,8 @@ func (c *channel) spawnChildren(ctx actor.Context) bool {
 		c.publish(&balancer.Picker{State: connectivity.TransientFailure, Err: err})
 		return false
 	}
+	// Resolving is part of connecting, as gRPC's states have it.
+	c.publish(&balancer.Picker{State: connectivity.Connecting})
 	return true
 }
 

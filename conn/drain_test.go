@@ -105,6 +105,7 @@ func TestLateEventsOfAnEarlierCall(t *testing.T) {
 	pairTest(t, withEcho, func(r *rig) {
 		var old []*stream.Call
 		for i := range 20 {
+			synctest.Wait() // the slot is free again
 			c := r.stream("/a.B/Stream")
 			if err := c.WaitOpened(within()); err != nil {
 				t.Fatal(err)

@@ -84,6 +84,7 @@ func (l *loopy) Receive(ctx actor.Context) {
 // socket begins the writing; a client says first what it speaks (RFC 9113 3.4).
 func (l *loopy) socket(m *socket) {
 	l.nc = m.nc
+	l.self.Probe().SetState("writing")
 	if l.cfg.Machine.Role == connfsm.Client {
 		if _, err := l.nc.Write([]byte(frame.Preface)); err != nil {
 			l.fail(err)
@@ -94,6 +95,7 @@ func (l *loopy) socket(m *socket) {
 // fail ends the writing. Streams are still told that what they send is gone.
 func (l *loopy) fail(err error) {
 	l.broken = true
+	l.self.Probe().SetState("broken")
 	l.q.Break()
 	l.conn.Tell(&writeEnded{err: err})
 }

@@ -14,10 +14,11 @@ const prefixLen = 5
 type assembly struct {
 	prefix  [prefixLen]byte
 	got     int            // octets of prefix that arrived
-	msg     *buffer.Buffer // once the prefix is complete; may be shorter than size while the budget is tight
+	msg     *buffer.Buffer // once the prefix is complete; may be shorter than size until that has arrived
 	size    int            // octets the prefix announced
 	have    int            // octets of msg that arrived
-	charged int            // octets to give back to the budget
+	charged int            // octets of msg to give back to the Room
+	covered int            // likewise, of those that the stream's window was grown for
 }
 
 // missing is how many octets of the begun message are known to be still to
@@ -107,14 +108,14 @@ func (r *Reader) abandon(a *assembly) {
 	if a.msg != nil {
 		a.msg.Release()
 	}
-	r.refund(a)
+	r.release(a)
 	*a = assembly{}
 	assemblyPool.Put(a)
 }
 
-func (r *Reader) refund(a *assembly) {
-	if a.charged > 0 {
-		r.cfg.Refund(a.charged)
-		a.charged = 0
+func (r *Reader) release(a *assembly) {
+	if a.charged+a.covered > 0 {
+		r.cfg.Room.Release(a.charged, a.covered)
+		a.charged, a.covered = 0, 0
 	}
 }

@@ -16,6 +16,7 @@ const (
 	DefaultMaxSettings      = 32
 	DefaultMaxMessage       = 4 << 20
 	DefaultBufferSize       = 32 << 10
+	DefaultFirstPart        = 64 << 10
 )
 
 // ReaderConfig bounds what a Reader accepts. Zero fields take the defaults.
@@ -33,16 +34,38 @@ type ReaderConfig struct {
 	// larger than MaxMessage is announced.
 	Limit func(StreamID) int
 
-	// Charge, if set, is asked before a buffer for n octets of a message is
-	// allocated. whole says that n is all of a message that is only announced
-	// yet: a refusal then makes its room grow as it arrives. Any other refusal
-	// fails the message with NoBudget. Refund gives the charge back: when the
-	// message is complete and handed over, or dropped.
-	// A message that is whole in the read buffer is handed over at once and
-	// needs no charge.
-	Charge func(n int, whole bool) bool
-	Refund func(n int)
+	// FirstPart is how much of a message gets its memory on announcement: what
+	// the peer may send before the stream's window has grown for the rest.
+	FirstPart int
+
+	// Room, if set, is asked before memory is taken for a message. A message that
+	// is whole in the read buffer is handed over at once and needs none.
+	Room Room
 }
+
+// Room bounds the memory of messages that are being put together.
+type Room interface {
+	// Announce asks for the first n octets of a message of which only the prefix
+	// has arrived. A refusal makes its memory grow as it arrives.
+	Announce(n int) bool
+	// Extend asks for n more octets for what arrives. A refusal fails the message
+	// with NoBudget.
+	Extend(n int) bool
+	// Cover asks for the n octets beyond the first part: they arrive because the
+	// stream's window has grown. A refusal makes its memory grow as they arrive.
+	Cover(n int) bool
+	// Release gives back what Announce and Extend, and what Cover granted, when
+	// the message is complete and handed over, or dropped.
+	Release(charged, covered int)
+}
+
+// boundless is the Room of a Reader that has none.
+type boundless struct{}
+
+func (boundless) Announce(int) bool { return true }
+func (boundless) Extend(int) bool   { return true }
+func (boundless) Cover(int) bool    { return true }
+func (boundless) Release(_, _ int)  {}
 
 // Reader turns the octets of one connection into frames. It owns the HPACK
 // decoder and the messages that are being put together.
@@ -85,11 +108,9 @@ func NewReader(src Source, cfg ReaderConfig) *Reader {
 	setDefault(&cfg.HeaderTableSize, DefaultTableSize)
 	setDefault(&cfg.MaxMessage, DefaultMaxMessage)
 	setDefault(&cfg.BufferSize, DefaultBufferSize)
-	if cfg.Charge == nil {
-		cfg.Charge = func(int, bool) bool { return true }
-	}
-	if cfg.Refund == nil {
-		cfg.Refund = func(int) {}
+	setDefault(&cfg.FirstPart, DefaultFirstPart)
+	if cfg.Room == nil {
+		cfg.Room = boundless{}
 	}
 	r := &Reader{cfg: cfg, in: input{src: src, size: cfg.BufferSize}}
 	r.hdr = http2.NewFramer(nil, &r.in)

@@ -107,9 +107,10 @@ func (r *Reader) beginMessage(a *assembly) *Fault {
 	a.size, a.have = int(size), 0
 	n := a.size
 	if n > min(r.data.left, r.in.buffered()) {
-		if !r.cfg.Charge(n, true) {
+		n = min(n, r.cfg.FirstPart)
+		if !r.cfg.Room.Announce(n) {
 			n = min(n, tightStart)
-			if !r.cfg.Charge(n, false) {
+			if !r.cfg.Room.Extend(n) {
 				return &Fault{Kind: NoBudget, Got: size}
 			}
 		}
@@ -119,18 +120,28 @@ func (r *Reader) beginMessage(a *assembly) *Fault {
 	return nil
 }
 
-// tightStart is the room a message gets when the budget does not allow for all
-// of it at once: from there on it has to arrive to get more.
+// tightStart is the memory a message gets when the budget does not allow for
+// its first part at once: from there on it has to arrive to get more.
 const tightStart = 32 << 10
 
-// grow doubles the room of a message that arrives while the budget is tight.
+// grow makes room for more of a message: for all of it once its first part has
+// arrived and the stream's window was grown for the rest, otherwise for twice
+// as much.
 func (r *Reader) grow(a *assembly) *Fault {
-	n := min(a.size, 2*len(a.msg.B))
-	more := n - len(a.msg.B)
-	if !r.cfg.Charge(more, false) {
-		return &Fault{Kind: NoBudget, Got: uint64(a.size)}
+	have := len(a.msg.B)
+	n := a.size
+	if have >= r.cfg.FirstPart && r.cfg.Room.Cover(n-have) {
+		a.covered += n - have
+	} else {
+		n = min(n, 2*have)
+		if have < r.cfg.FirstPart {
+			n = min(n, r.cfg.FirstPart)
+		}
+		if !r.cfg.Room.Extend(n - have) {
+			return &Fault{Kind: NoBudget, Got: uint64(a.size)}
+		}
+		a.charged += n - have
 	}
-	a.charged += more
 	bigger := buffer.Get(n)
 	copy(bigger.B, a.msg.B)
 	a.msg.Release()
@@ -162,7 +173,7 @@ func (r *Reader) complete() {
 	ev.Compressed = a.prefix[0] == 1
 	ev.Pending = 0
 	d.size = 0
-	r.refund(a)
+	r.release(a)
 	a.msg, a.size, a.have, a.got = nil, 0, 0, 0
 	if d.left == 0 {
 		ev.EndStream = d.end

@@ -106,14 +106,18 @@ func TestEmptyDataIsAGlitch(t *testing.T) {
 	}
 }
 
-// account is a budget that remembers.
+// account is a Room that remembers.
 type account struct {
 	held, peak, limit int
 	tight             bool // nothing is charged on announcement
+	grown             int  // by how much windows have grown
+	covered           int  // of it in use
 }
 
-func (a *account) charge(n int, whole bool) bool {
-	if whole && a.tight || a.held+n > a.limit {
+func (a *account) Announce(n int) bool { return !a.tight && a.Extend(n) }
+
+func (a *account) Extend(n int) bool {
+	if a.held+n > a.limit {
 		return false
 	}
 	a.held += n
@@ -121,14 +125,25 @@ func (a *account) charge(n int, whole bool) bool {
 	return true
 }
 
-func (a *account) refund(n int) { a.held -= n }
+func (a *account) Cover(n int) bool {
+	if a.covered+n > a.grown {
+		return false
+	}
+	a.covered += n
+	return true
+}
+
+func (a *account) Release(charged, covered int) {
+	a.held -= charged
+	a.covered -= covered
+}
 
 func TestBudgetIsAskedBeforeAndPaidBack(t *testing.T) {
 	big := bytes.Repeat([]byte("x"), 1000)
 	half := func(id StreamID) []byte { return join(begin(id), raw(typeData, 0, id, message(0, big)[:500]...)) }
 	a := &account{limit: 2500}
 	src := pieces(half(1), half(3), half(5), raw(typeData, flagEndStream, 1, message(0, big)[500:]...))
-	r := NewReader(src, ReaderConfig{Charge: a.charge, Refund: a.refund})
+	r := NewReader(src, ReaderConfig{Room: a})
 	var all []told
 	for range 4 {
 		b := NewBatch()
@@ -165,7 +180,7 @@ func TestMessageGrowsAsItArrives(t *testing.T) {
 	for at := 0; at < len(wire); at += 10_000 {
 		ps = append(ps, raw(typeData, 0, 1, wire[at:min(at+10_000, len(wire))]...))
 	}
-	r := NewReader(pieces(ps...), ReaderConfig{Charge: a.charge, Refund: a.refund})
+	r := NewReader(pieces(ps...), ReaderConfig{Room: a})
 	b := NewBatch()
 	for range 2 {
 		if err := r.ReadBatch(b); err != nil {
@@ -188,6 +203,58 @@ func TestMessageGrowsAsItArrives(t *testing.T) {
 	}
 }
 
+// Beyond its first part a message gets all the memory it lacks, if the window
+// was grown for it.
+func TestRestOfAMessageIsCovered(t *testing.T) {
+	body := bytes.Repeat([]byte("callboard"), 20_000)
+	wire := message(0, body)
+	for _, tt := range []struct {
+		name                     string
+		grown                    int
+		peak, covered, held, cut int // held and covered when cut octets have arrived
+	}{
+		{"before the first part is full", len(body), DefaultFirstPart, 0, DefaultFirstPart, DefaultFirstPart},
+		{"with a window that has grown", len(body) - DefaultFirstPart, DefaultFirstPart, len(body) - DefaultFirstPart, DefaultFirstPart, 70_000},
+		{"with one that has not", 0, len(body), 0, 2 * DefaultFirstPart, 70_000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := &account{limit: 1 << 20, grown: tt.grown}
+			ps := [][]byte{begin(1)}
+			for at := 0; at < len(wire); at += 10_000 {
+				if at < tt.cut && tt.cut < at+10_000 {
+					ps = append(ps, raw(typeData, 0, 1, wire[at:tt.cut]...), raw(typeData, 0, 1, wire[tt.cut:at+10_000]...))
+					continue
+				}
+				ps = append(ps, raw(typeData, 0, 1, wire[at:min(at+10_000, len(wire))]...))
+			}
+			r := NewReader(pieces(ps...), ReaderConfig{Room: a})
+			for arrived := 0; arrived < tt.cut; {
+				b := NewBatch()
+				if err := r.ReadBatch(b); err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range tell(b.Frames) {
+					arrived += d.Size
+				}
+			}
+			if a.held != tt.held || a.covered != tt.covered {
+				t.Errorf("%d held and %d covered, want %d and %d", a.held, a.covered, tt.held, tt.covered)
+			}
+			frames, err := readAll(r)
+			if err != io.EOF {
+				t.Fatal(err)
+			}
+			got := tell(frames)
+			if last := got[len(got)-1]; last.Message != string(body) {
+				t.Errorf("the message arrived as %d octets, want %d", len(last.Message), len(body))
+			}
+			if a.held != 0 || a.covered != 0 || a.peak != tt.peak {
+				t.Errorf("held %d at most and %d now, %d covered", a.peak, a.held, a.covered)
+			}
+		})
+	}
+}
+
 func TestCloseGivesEverythingBack(t *testing.T) {
 	a := &account{limit: 1 << 20}
 	src := &script{err: io.ErrClosedPipe}
@@ -195,7 +262,7 @@ func TestCloseGivesEverythingBack(t *testing.T) {
 		src.pieces = append(src.pieces, begin(id), raw(typeData, 0, id, message(0, make([]byte, 100))[:50]...))
 	}
 	src.pieces = append(src.pieces, raw(typeHeaders, 0, 21, 0x82))
-	r := NewReader(src, ReaderConfig{Charge: a.charge, Refund: a.refund})
+	r := NewReader(src, ReaderConfig{Room: a})
 	if _, err := readAll(r); err != io.ErrClosedPipe {
 		t.Fatal(err)
 	}

@@ -173,7 +173,7 @@ func TestMessagesSurviveAnyFraming(t *testing.T) {
 				ids = append(ids[:i:i], ids[i+1:]...)
 			}
 		}
-		r := NewReader(pieces(in[:len(in)/2], in[len(in)/2:]), ReaderConfig{Charge: a.charge, Refund: a.refund})
+		r := NewReader(pieces(in[:len(in)/2], in[len(in)/2:]), ReaderConfig{Room: a})
 		got := summarize(readAll(r))
 		if diff := cmp.Diff(want, got.Streams, emptyIsNil); diff != "" {
 			t.Fatal(diff)
@@ -194,7 +194,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, cut uint16) {
 		const limit = 1 << 16
 		a := &account{limit: 4 * limit}
-		cfg := ReaderConfig{MaxMessage: limit, Charge: a.charge, Refund: a.refund}
+		cfg := ReaderConfig{MaxMessage: limit, Room: a}
 		at := min(int(cut), len(in))
 		r := NewReader(pieces(in[:at], in[at:]), cfg)
 		whole := NewReader(pieces(in), cfg)

@@ -54,6 +54,29 @@ func (b *Budget) Force(n int) {
 	}
 }
 
+// Insist takes n bytes whatever b and its parents say, the last of the chain
+// excepted: for one thing of many that has to go on, within what the process
+// may hold. It takes nothing and returns false when that one has less left.
+func (b *Budget) Insist(n int) bool {
+	if n < 0 {
+		panic(fmt.Sprintf("flow: budget charged with %d", n))
+	}
+	last := b
+	for last.parent != nil {
+		last = last.parent
+	}
+	used := last.used.Add(int64(n))
+	if used > last.limit {
+		last.used.Add(int64(-n))
+		return false
+	}
+	last.mark(used)
+	for c := b; c != last; c = c.parent {
+		c.mark(c.used.Add(int64(n)))
+	}
+	return true
+}
+
 // Refund gives n bytes back to b and its parents. More than was charged
 // panics.
 func (b *Budget) Refund(n int) {
@@ -83,6 +106,17 @@ func (b *Budget) Left() int64 {
 		left = min(left, c.limit-c.used.Load())
 	}
 	return max(left, 0)
+}
+
+// Tight says that less than half of b, or of a parent, is left: not the time
+// to hold what is only convenient.
+func (b *Budget) Tight() bool {
+	for c := b; c != nil; c = c.parent {
+		if c.used.Load() > c.limit/2 {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *Budget) mark(used int64) {

@@ -37,10 +37,39 @@ func TestBudgetChain(t *testing.T) {
 	mustPanic(t, func() { a.Refund(1) })
 }
 
+func TestOnlyTheProcessRefusesWhoInsists(t *testing.T) {
+	process := NewBudget(100, nil)
+	share := NewBudget(60, process)
+	a, b := NewBudget(50, share), NewBudget(50, share)
+	steps := []struct {
+		name          string
+		do            func() bool
+		ok            bool
+		pu, su, au    int64
+		tight, tight2 bool // of a, of b
+	}{
+		{"half of the connection's", func() bool { return a.Charge(25) }, true, 25, 25, 25, false, false},
+		{"more than the connection has", func() bool { return a.Insist(30) }, true, 55, 55, 55, true, true},
+		{"more than the share has", func() bool { return b.Insist(40) }, true, 95, 95, 55, true, true},
+		{"more than the process has, nothing kept", func() bool { return b.Insist(6) }, false, 95, 95, 55, true, true},
+		{"to its last byte", func() bool { return b.Insist(5) }, true, 100, 100, 55, true, true},
+		{"given back", func() bool { a.Refund(55); b.Refund(45); return true }, true, 0, 0, 0, false, false},
+	}
+	for _, s := range steps {
+		if ok := s.do(); ok != s.ok || process.Used() != s.pu || share.Used() != s.su || a.Used() != s.au || a.Tight() != s.tight || b.Tight() != s.tight2 {
+			t.Fatalf("%s: %v, process %d, share %d, a %d, tight %v and %v", s.name, ok, process.Used(), share.Used(), a.Used(), a.Tight(), b.Tight())
+		}
+	}
+	if process.Peak() != 100 || a.Peak() != 55 {
+		t.Errorf("peaks %d and %d", process.Peak(), a.Peak())
+	}
+}
+
 func TestBudgetPanicsOnNegativeAmounts(t *testing.T) {
 	b := NewBudget(1, nil)
 	mustPanic(t, func() { b.Charge(-1) })
 	mustPanic(t, func() { b.Force(-1) })
+	mustPanic(t, func() { b.Insist(-1) })
 	mustPanic(t, func() { b.Refund(-1) })
 }
 

@@ -1,0 +1,5 @@
+//go:build race
+
+package callboard_test
+
+const raceDetector = true

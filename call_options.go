@@ -29,30 +29,44 @@ const (
 // structs, read here by type; unknown ones are ignored, as grpc-go does.
 type callInfo struct {
 	waitForReady bool
-	maxRecv      int
+	maxRecv      int // unlimited: no option says
 	maxSend      int
-	codec        codec.Codec
+	codec        codec.Codec // forced, until finish
+	forced       string      // its name
 	subtype      string
 	compressor   encoding.Compressor
 	encoding     string // compressor's name as sent
+	encoded      bool   // an option has chosen encoding, if only to have none
 	authority    string
-	creds        []credentials.PerRPCCredentials
+	creds        credentials.PerRPCCredentials
+	bad          error // the first option that cannot be met
 	headers      []*metadata.MD
 	trailers     []*metadata.MD
 	peers        []*peer.Peer
 	onFinish     []func(error)
 }
 
-func (ci *callInfo) apply(opts []grpc.CallOption) error {
-	for _, opt := range opts {
-		if err := ci.applyOne(opt); err != nil {
-			return err
-		}
+// unlimited stands for a message limit that nobody has set.
+const unlimited = -1
+
+// read takes in a call's options, in their order, and what the service config
+// says of its method. However it ends, the call's end can be told to OnFinish.
+func (ci *callInfo) read(cc *ClientConn, opts []grpc.CallOption, mc *methodConfig) error {
+	ci.maxRecv, ci.maxSend = unlimited, unlimited
+	if mc != nil && mc.WaitForReady != nil {
+		ci.waitForReady = *mc.WaitForReady
 	}
-	return nil
+	for _, opt := range opts {
+		ci.apply(opt)
+	}
+	mc.limit(ci)
+	if ci.bad != nil {
+		return ci.bad
+	}
+	return ci.settle(cc)
 }
 
-func (ci *callInfo) applyOne(opt grpc.CallOption) error {
+func (ci *callInfo) apply(opt grpc.CallOption) {
 	switch o := opt.(type) {
 	case grpc.HeaderCallOption:
 		ci.headers = append(ci.headers, o.HeaderAddr)
@@ -69,58 +83,54 @@ func (ci *callInfo) applyOne(opt grpc.CallOption) error {
 	case grpc.MaxSendMsgSizeCallOption:
 		ci.maxSend = o.MaxSendMsgSize
 	case grpc.PerRPCCredsCallOption:
-		ci.creds = append(ci.creds, o.Creds)
+		ci.creds = o.Creds
 	case grpc.AuthorityOverrideCallOption:
 		ci.authority = o.Authority
 	case grpc.CompressorCallOption:
-		return ci.compress(o.CompressorType)
+		ci.compress(o.CompressorType)
 	default:
-		return ci.applyCodec(opt)
+		ci.applyCodec(opt)
 	}
-	return nil
 }
 
-func (ci *callInfo) applyCodec(opt grpc.CallOption) error {
+func (ci *callInfo) applyCodec(opt grpc.CallOption) {
 	switch o := opt.(type) {
 	case grpc.ContentSubtypeCallOption:
 		ci.subtype = strings.ToLower(o.ContentSubtype)
 	case grpc.ForceCodecCallOption:
-		ci.codec = codec.WrapV1(o.Codec)
-		ci.subtypeOf(o.Codec.Name())
+		ci.codec, ci.forced = codec.WrapV1(o.Codec), o.Codec.Name()
 	case grpc.ForceCodecV2CallOption:
-		ci.codec = codec.WrapV2(o.CodecV2)
-		ci.subtypeOf(o.CodecV2.Name())
+		ci.codec, ci.forced = codec.WrapV2(o.CodecV2), o.CodecV2.Name()
 	case grpc.CustomCodecCallOption:
-		ci.codec = codec.WrapV1(legacyCodec{o.Codec})
-	}
-	return nil
-}
-
-func (ci *callInfo) subtypeOf(name string) {
-	if ci.subtype == "" {
-		ci.subtype = strings.ToLower(name)
+		ci.codec, ci.forced = codec.WrapV1(legacyCodec{o.Codec}), ""
 	}
 }
 
-func (ci *callInfo) compress(name string) error {
-	ci.encoding = name
-	ci.compressor = nil
+// compress chooses the request's compressor. The empty name leaves it to the
+// channel.
+func (ci *callInfo) compress(name string) {
+	ci.encoding, ci.compressor, ci.encoded, ci.bad = "", nil, name != "", nil
 	if name == "" || name == encoding.Identity {
-		ci.encoding = ""
-		return nil
+		return
 	}
-	if ci.compressor = encoding.GetCompressor(name); ci.compressor == nil {
-		return status.Errorf(codes.Internal, "compressor %q is not registered", name)
+	ci.encoding, ci.compressor = name, encoding.GetCompressor(name)
+	if ci.compressor == nil {
+		ci.bad = status.Errorf(codes.Internal, "compressor %q is not registered", name)
 	}
-	return nil
 }
 
-// finish picks the codec once all options are known.
-func (ci *callInfo) finish(cc *ClientConn) error {
+// settle chooses codec and compressor once all options are known.
+func (ci *callInfo) settle(cc *ClientConn) error {
 	if ci.maxRecv > defaultMaxRecv {
 		cc.raiseReceiveLimit(ci.maxRecv)
 	}
+	if c := cc.opts.compressor; c != nil && !ci.encoded {
+		ci.encoding, ci.compressor = c.Name(), c
+	}
 	if ci.codec != nil {
+		if ci.subtype == "" {
+			ci.subtype = strings.ToLower(ci.forced)
+		}
 		return nil
 	}
 	c, ok := cc.codecs.get(ci.subtype)

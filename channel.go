@@ -3,6 +3,7 @@ package callboard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/balancer"
-	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/resolver"
 )
 
@@ -67,8 +67,10 @@ func (c *channel) Receive(ctx actor.Context) {
 	case *resolver.Update:
 		c.last = m
 		c.offered(m.Config)
+		c.edge.resolved()
 		c.bal.Tell(m)
 	case *resolver.Failed:
+		c.edge.resolved()
 		c.bal.Tell(m)
 	case *connect:
 		c.connect(ctx)
@@ -88,6 +90,9 @@ func (c *channel) Receive(ctx actor.Context) {
 		}
 	case *actor.Stopping:
 		c.limit.Close()
+		if !c.closed { // it panicked, or the system goes: RPCs must not wait for ever
+			c.publish(&balancer.Picker{State: connectivity.Shutdown, Err: errChannelGone})
+		}
 	case *actor.Stopped, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
@@ -107,11 +112,11 @@ func (c *channel) connect(ctx actor.Context) {
 func (c *channel) spawnChildren(ctx actor.Context) bool {
 	c.resolver.Parent, c.balancer.Parent = c.self, c.self
 	var err error
-	if c.bal, err = balancer.Spawn(ctx, c.balancer); err != nil {
-		c.publish(&balancer.Picker{State: connectivity.TransientFailure, Err: err})
-		return false
+	if c.bal, err = balancer.Spawn(ctx, c.balancer); err == nil {
+		c.res, err = resolver.Spawn(ctx, c.resolver)
 	}
-	if c.res, err = resolver.Spawn(ctx, c.resolver); err != nil {
+	if err != nil {
+		c.edge.resolved()
 		c.publish(&balancer.Picker{State: connectivity.TransientFailure, Err: err})
 		return false
 	}
@@ -153,7 +158,11 @@ func (c *channel) close(ctx actor.Context) {
 // HandleFailure implements actor.SupervisorStrategy for resolver and balancer.
 func (c *channel) HandleFailure(as *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
 	restartChildren.HandleFailure(as, sup, child, rs, reason, message)
-	if c.last != nil && c.bal.PID() != nil && c.bal.PID().Id == child.Id {
+	switch {
+	case c.res.Valid() && c.res.PID().Id == child.Id:
+		// RPCs that do not wait for ready hear of it while the restart is due.
+		c.self.Tell(&resolver.Failed{Err: fmt.Errorf("resolver: %v", reason)})
+	case c.last != nil && c.bal.Valid() && c.bal.PID().Id == child.Id:
 		c.bal.Tell(c.last)
 		c.bal.Tell(&balancer.Connect{}) // its connections went with it
 	}
@@ -161,14 +170,19 @@ func (c *channel) HandleFailure(as *actor.ActorSystem, sup actor.Supervisor, chi
 
 var restartChildren = actors.RestartFailed(actors.GRPCBackoff)
 
-var errClientClosing = errors.New("the client connection is closing")
+var (
+	errClientClosing = errors.New("the client connection is closing")
+	errChannelGone   = errors.New("the channel's actor has stopped")
+)
 
 // channelEdge is what RPCs see of their channel: the picker, without a lock and
 // without a message.
 type channelEdge struct {
-	now   atomic.Pointer[pickerEpoch]
-	tell  actors.Ref[any]
-	flips sync.Mutex // orders set against itself; never taken by an RPC
+	now      atomic.Pointer[pickerEpoch]
+	tell     actors.Ref[any]
+	flips    sync.Mutex // orders set against itself; never taken by an RPC
+	known    atomic.Bool
+	resolves chan struct{} // closed when the resolver has said something for the first time
 }
 
 // pickerEpoch is a picker and how long it is in force.
@@ -178,7 +192,7 @@ type pickerEpoch struct {
 }
 
 func newChannelEdge() *channelEdge {
-	e := &channelEdge{}
+	e := &channelEdge{resolves: make(chan struct{})}
 	e.now.Store(&pickerEpoch{picker: &balancer.Picker{State: connectivity.Idle}, superseded: make(chan struct{})})
 	return e
 }
@@ -190,16 +204,46 @@ func (e *channelEdge) set(p *balancer.Picker) {
 	close(old.superseded)
 }
 
+// resolved says that the resolver has answered or failed. The channel calls it.
+func (e *channelEdge) resolved() {
+	if !e.known.Swap(true) {
+		close(e.resolves)
+	}
+}
+
+// awaitResolved waits until the resolver has answered or failed for the first
+// time, and makes an idle channel ask it.
+func (e *channelEdge) awaitResolved(ctx context.Context) (waited bool, err error) {
+	for !e.known.Load() {
+		ep := e.now.Load()
+		switch ep.picker.State {
+		case connectivity.Shutdown:
+			return waited, nil // pick says so
+		case connectivity.Idle:
+			e.tell.Tell(&connect{})
+		default:
+		}
+		waited = true
+		select {
+		case <-e.resolves:
+		case <-ep.superseded:
+		case <-ctx.Done():
+			return waited, e.gaveUp(ctx, ep.picker.State, ep.picker.Err)
+		}
+	}
+	return waited, nil
+}
+
 // pick chooses a connection for an RPC, waiting for one if need be. Unless the
 // RPC is wait-for-ready it fails when the channel is in TRANSIENT_FAILURE.
-func (e *channelEdge) pick(ctx context.Context, waitForReady bool) (conn.Ref, error) {
+func (e *channelEdge) pick(ctx context.Context, waitForReady bool) (balancer.Conn, error) {
 	if ref, ok, _ := e.now.Load().picker.Pick(); ok && ref.Up() {
 		return ref, nil
 	}
 	return e.pickSlow(ctx, waitForReady)
 }
 
-func (e *channelEdge) pickSlow(ctx context.Context, waitForReady bool) (conn.Ref, error) {
+func (e *channelEdge) pickSlow(ctx context.Context, waitForReady bool) (balancer.Conn, error) {
 	var last error
 	for {
 		ep := e.now.Load()
@@ -209,9 +253,9 @@ func (e *channelEdge) pickSlow(ctx context.Context, waitForReady bool) (conn.Ref
 		case ok && ref.Up():
 			return ref, nil
 		case p.State == connectivity.Shutdown:
-			return conn.Ref{}, status.Error(codes.Canceled, "callboard: "+errClientClosing.Error())
+			return balancer.Conn{}, status.Errorf(codes.Canceled, "%s: %v", e.path(), p.Err)
 		case err != nil && !waitForReady:
-			return conn.Ref{}, status.Errorf(codes.Unavailable, "%s: no connection: %v", e.path(), err)
+			return balancer.Conn{}, status.Errorf(codes.Unavailable, "%s: no connection: %v", e.path(), err)
 		case p.State == connectivity.Idle:
 			e.tell.Tell(&connect{})
 		}
@@ -221,7 +265,7 @@ func (e *channelEdge) pickSlow(ctx context.Context, waitForReady bool) (conn.Ref
 		select {
 		case <-ep.superseded:
 		case <-ctx.Done():
-			return conn.Ref{}, e.gaveUp(ctx, p.State, last)
+			return balancer.Conn{}, e.gaveUp(ctx, p.State, last)
 		}
 	}
 }

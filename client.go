@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -99,15 +98,16 @@ func (s *System) NewClient(target string, opts ...DialOption) (*ClientConn, erro
 		}
 		cc.serviceConfig.Store(cfg)
 	}
-	if err := s.enter(cc); err != nil {
-		return nil, err
-	}
 	ref, err := s.spawn("client/"+target, &actors.Spec{Kind: "channel", Mode: actors.Goroutine}, cc.channelActor(builder))
 	if err != nil {
-		s.leave(cc)
 		return nil, fmt.Errorf("callboard: client of %s: %w", target, err)
 	}
 	cc.edge.tell = ref
+	// Not before there is an actor: a system that is shut down closes it.
+	if err := s.enter(cc); err != nil {
+		ref.Stop()
+		return nil, err
+	}
 	return cc, nil
 }
 
@@ -255,8 +255,8 @@ func (cc *ClientConn) Connect() { cc.edge.tell.Tell(&connect{}) }
 // ResetConnectBackoff lets the next connection attempt start at once.
 func (cc *ClientConn) ResetConnectBackoff() { cc.edge.tell.Tell(&resetBackoff{}) }
 
-// Close ends the channel and its connections. RPCs in flight end with
-// Unavailable, later ones with Canceled. Only the first call does something;
+// Close ends the channel and its connections. RPCs in flight and later ones end
+// with Canceled. Only the first call does something;
 // later ones return grpc.ErrClientConnClosing.
 func (cc *ClientConn) Close() error {
 	err := grpc.ErrClientConnClosing //nolint:staticcheck // the value callers compare with
@@ -279,24 +279,13 @@ func (cc *ClientConn) shutdown(context.Context) error {
 
 func (cc *ClientConn) label() string { return "client " + cc.target }
 
-// parseServiceConfig is what a resolver gets for the JSON it found.
-func (cc *ClientConn) parseServiceConfig(js string) *serviceconfig.ParseResult {
-	return parseServiceConfig(js)
-}
-
 // offerServiceConfig takes the resolver's service config, unless it is broken:
 // then the last good one stays.
 func (cc *ClientConn) offerServiceConfig(r *serviceconfig.ParseResult) {
-	if r == nil || r.Err != nil {
+	if r == nil || r.Err != nil || cc.opts.noServiceConfig {
 		return
 	}
 	if cfg, ok := r.Config.(*sc.Config); ok {
 		cc.serviceConfig.Store(cfg)
 	}
-}
-
-// netDial is the default dialler. Addresses are "host:port" or "unix:path".
-func netDial(ctx context.Context, network, addr string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, addr)
 }

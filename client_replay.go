@@ -1,6 +1,7 @@
 package callboard
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/callboard-rpc/callboard/codec/buffer"
@@ -33,20 +34,21 @@ func (s *clientStream) current() *stream.Call {
 	return s.replay.call
 }
 
-// keep remembers a message before it is sent.
-func (r *replay) keep(wire *buffer.Buffer, end bool) {
+// keep remembers a message before it is sent, and says to which call it goes:
+// in one step, or a call that took over in between would get it twice.
+func (r *replay) keep(wire *buffer.Buffer, end bool) *stream.Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.half = r.half || end
-	if r.committed || wire == nil {
-		return
-	}
-	if r.size+len(wire.B) > replayLimit {
+	switch {
+	case r.committed || wire == nil:
+	case r.size+len(wire.B) > replayLimit:
 		r.commitLocked()
-		return
+	default:
+		r.size += len(wire.B)
+		r.wires = append(r.wires, wire.Retain())
 	}
-	r.size += len(wire.B)
-	r.wires = append(r.wires, wire.Retain())
+	return r.call
 }
 
 func (r *replay) commit() {
@@ -82,7 +84,11 @@ func (s *clientStream) again(from *stream.Call) bool {
 	from.Release()
 	r.call, s.ref = next, ref
 	for i, w := range r.wires {
-		if next.Send(w.Retain(), r.half && i == len(r.wires)-1, s.ctx.Done()) != nil {
+		err := next.Send(w.Retain(), r.half && i == len(r.wires)-1, s.ctx.Done())
+		if errors.Is(err, stream.ErrDone) {
+			w.Release()
+		}
+		if err != nil {
 			return true // ended already: the receiver finds out why
 		}
 	}

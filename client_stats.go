@@ -26,18 +26,28 @@ type clientStats struct {
 	headed   bool
 }
 
-func (cc *ClientConn) beginStats(ctx context.Context, method string, clientStream, serverStream, waitForReady bool) (context.Context, *clientStats) {
+// begin is how an RPC begins.
+type begin struct {
+	method       string
+	clientStream bool
+	serverStream bool
+	delayed      bool // it waited for the channel's first resolution
+}
+
+func (cc *ClientConn) beginStats(ctx context.Context, info *callInfo, b begin) (context.Context, *clientStats) {
 	if len(cc.opts.stats) == 0 {
 		return ctx, nil
 	}
-	s := &clientStats{handlers: cc.opts.stats, method: method, began: time.Now()}
+	s := &clientStats{handlers: cc.opts.stats, method: b.method, began: time.Now()}
 	for _, h := range s.handlers {
-		ctx = h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: method, FailFast: !waitForReady})
+		ctx = h.TagRPC(ctx, &stats.RPCTagInfo{
+			FullMethodName: b.method, FailFast: !info.waitForReady, NameResolutionDelay: b.delayed,
+		})
 	}
 	s.ctx = ctx
 	s.each(&stats.Begin{
-		Client: true, BeginTime: s.began, FailFast: !waitForReady,
-		IsClientStream: clientStream, IsServerStream: serverStream,
+		Client: true, BeginTime: s.began, FailFast: !info.waitForReady,
+		IsClientStream: b.clientStream, IsServerStream: b.serverStream,
 	})
 	return ctx, s
 }
@@ -49,7 +59,7 @@ func (s *clientStats) each(ev stats.RPCStats) {
 }
 
 // sent reports what a unary call sends in one go.
-func (s *clientStats) sent(_ context.Context, c *stream.Call, m any, sizes codec.Sizes) {
+func (s *clientStats) sent(c *stream.Call, m any, sizes codec.Sizes) {
 	if s == nil {
 		return
 	}
@@ -109,8 +119,9 @@ func (s *clientStats) gotPayload(m any, sizes codec.Sizes) {
 	})
 }
 
+// gotTrailer reports the trailing block, if one came.
 func (s *clientStats) gotTrailer(c *stream.Call) {
-	if s == nil || s.trailed {
+	if s == nil || s.trailed || c.Outcome().Trailer == nil {
 		return
 	}
 	s.trailed = true

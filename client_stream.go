@@ -13,9 +13,9 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/callboard-rpc/callboard/balancer"
 	"github.com/callboard-rpc/callboard/codec"
 	"github.com/callboard-rpc/callboard/codec/buffer"
-	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/stream"
 )
 
@@ -50,11 +50,10 @@ type clientStream struct {
 	method string
 	stats  *clientStats
 	replay replay
-	ref    conn.Ref
+	ref    balancer.Conn
 
-	sent      bool // a message went out
-	closed    bool // half-closed
-	received  bool
+	closed    bool        // half-closed
+	received  atomic.Bool // a message came
 	headSeen  atomic.Bool
 	finishing sync.Once
 	final     struct { // kept when the call has been released
@@ -69,24 +68,26 @@ type clientStream struct {
 
 func (cc *ClientConn) newStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error) {
 	s := &clientStream{cc: cc, desc: desc, method: method}
-	cc.callDefaults(&s.info)
-	if err := s.info.apply(opts); err != nil {
+	mc, delayed, err := cc.methodConfig(ctx, method)
+	if bad := s.info.read(cc, opts, mc); err == nil {
+		err = bad
+	}
+	if err != nil {
+		s.info.finished(err)
 		return nil, err
 	}
-	if err := s.info.finish(cc); err != nil {
-		return nil, err
+	if ctx, s.cancel = mc.within(ctx); s.cancel == nil {
+		// Applications wait for the end of a stream's context to learn of the
+		// stream's.
+		ctx, s.cancel = context.WithCancel(ctx)
 	}
-	if mc := cc.methodConfig(method); mc != nil {
-		ctx, s.cancel = mc.apply(ctx, &s.info, opts)
-	}
-	s.info.requestCompressor(cc)
-	s.ctx, s.stats = cc.beginStats(ctx, method, desc.ClientStreams, desc.ServerStreams, s.info.waitForReady)
+	s.ctx, s.stats = cc.beginStats(ctx, &s.info, begin{
+		method: method, clientStream: desc.ClientStreams, serverStream: desc.ServerStreams, delayed: delayed,
+	})
 	if err := s.open(); err != nil {
 		s.stats.end(err)
 		s.info.finished(err)
-		if s.cancel != nil {
-			s.cancel()
-		}
+		s.cancel()
 		return nil, err
 	}
 	return s, nil
@@ -98,37 +99,40 @@ func (s *clientStream) open() error {
 	if err != nil {
 		return err
 	}
-	s.replay.call, s.ref = c, ref
 	s.stats.sentHeader(c)
+	s.replay.mu.Lock() // canceled may run at once, and begins with taking it
+	defer s.replay.mu.Unlock()
+	s.replay.call, s.ref = c, ref
 	// The stream ends with its context even when nobody calls it any more.
-	if s.ctx.Done() != nil {
-		s.stopAfter = context.AfterFunc(s.ctx, s.canceled)
-	}
+	s.stopAfter = context.AfterFunc(s.ctx, func() {
+		defer s.cc.contain("stats handler or OnFinish", s.method)
+		s.canceled()
+	})
 	return nil
 }
 
 // attempt waits for a stream on a connection, on another if one refuses.
-func (s *clientStream) attempt() (*stream.Call, conn.Ref, error) {
+func (s *clientStream) attempt() (*stream.Call, balancer.Conn, error) {
 	for {
 		if err := s.ctx.Err(); err != nil {
-			return nil, conn.Ref{}, status.FromContextError(err).Err()
+			return nil, balancer.Conn{}, status.FromContextError(err).Err()
 		}
 		ref, err := s.cc.edge.pick(s.ctx, s.info.waitForReady)
 		if err != nil {
-			return nil, conn.Ref{}, statusError(err)
+			return nil, balancer.Conn{}, statusError(err)
 		}
 		c := stream.NewCall()
 		c.Keep = true
 		if err := s.cc.fillRequest(s.ctx, c, s.method, &s.info, ref); err != nil {
 			c.Discard()
-			return nil, conn.Ref{}, err
+			return nil, balancer.Conn{}, err
 		}
 		c.Open(ref.Transport())
 		if err := c.WaitOpened(s.ctx.Done()); err != nil {
 			st := contextStatus(s.ctx, s.cc.whereWas(c))
 			if c.Cancel(st.Code(), st.Message()) {
 				c.Release()
-				return nil, conn.Ref{}, st.Err()
+				return nil, balancer.Conn{}, st.Err()
 			}
 		}
 		if c.Opened() {
@@ -147,13 +151,24 @@ func (s *clientStream) canceled() {
 	}
 }
 
-// Context is the RPC's context.
-func (s *clientStream) Context() context.Context { return s.ctx }
+// Context is the RPC's context, with the peer. It ends with the RPC: when
+// RecvMsg has returned an error, SendMsg one other than io.EOF, or the context
+// given to NewStream has ended.
+func (s *clientStream) Context() context.Context {
+	s.replay.mu.Lock()
+	ref := s.ref
+	s.replay.mu.Unlock()
+	if p := peerOf(ref.Info()); p != nil {
+		return peer.NewContext(s.ctx, p)
+	}
+	return s.ctx
+}
 
-// Header waits for the response's headers.
+// Header waits for the response's headers. Both results are nil for a stream
+// that has ended without: RecvMsg has the status.
 func (s *clientStream) Header() (metadata.MD, error) {
-	if md, over, err := s.ended(); over {
-		return md, headerError(md, err)
+	if md, over, _ := s.ended(); over {
+		return md, nil
 	}
 	for {
 		c := s.current()
@@ -169,17 +184,8 @@ func (s *clientStream) Header() (metadata.MD, error) {
 		}
 	}
 	s.finishWithOutcome()
-	md, _, err := s.ended()
-	return md, headerError(md, err)
-}
-
-// headerError: a response that ended without headers has no header metadata;
-// the status says why, unless it is OK.
-func headerError(md metadata.MD, err error) error {
-	if md != nil || errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
+	md, _, _ := s.ended()
+	return md, nil
 }
 
 func (s *clientStream) ended() (header metadata.MD, over bool, err error) {
@@ -214,12 +220,12 @@ func (s *clientStream) encode(m any) (*buffer.Buffer, codec.Sizes, error) {
 	if p, ok := m.(*PreparedMsg); ok {
 		return p.take(s.info.codec, s.info.encoding, s.info.maxSend)
 	}
-	return codec.Encode(s.info.codec, s.info.requestCompressor(s.cc), m, s.info.maxSend)
+	return codec.Encode(s.info.codec, s.info.compressor, m, s.info.maxSend)
 }
 
 // prepare implements preparer.
 func (s *clientStream) prepare(m any) (prepared, error) {
-	wire, sizes, err := codec.Encode(s.info.codec, s.info.requestCompressor(s.cc), m, s.info.maxSend)
+	wire, sizes, err := codec.Encode(s.info.codec, s.info.compressor, m, s.info.maxSend)
 	if err != nil {
 		return prepared{}, statusError(err)
 	}
@@ -230,20 +236,28 @@ func (s *clientStream) send(m any, wire *buffer.Buffer, sizes codec.Sizes) error
 	// The last message of a stream that sends one travels with END_STREAM.
 	end := !s.desc.ClientStreams
 	s.closed = s.closed || end
-	s.replay.keep(wire, end)
-	c := s.current()
+	c := s.replay.keep(wire, end)
 	err := c.Send(wire, end, s.ctx.Done())
 	if errors.Is(err, stream.ErrDone) {
 		wire.Release()
 		s.canceled()
-		return io.EOF
+		return s.sendEnded()
 	}
 	if err != nil && !s.again(c) {
-		return err
+		return s.sendEnded()
 	}
-	s.sent = true
 	s.stats.sentPayload(m, sizes)
 	return nil
+}
+
+// sendEnded is what SendMsg returns on a stream that is over. Where the client
+// sends one message, generated code would hand io.EOF to the application as the
+// RPC's error; there RecvMsg, which comes next, has the status.
+func (s *clientStream) sendEnded() error {
+	if !s.desc.ClientStreams {
+		return nil
+	}
+	return io.EOF
 }
 
 // CloseSend half-closes the stream. It never fails.
@@ -252,8 +266,7 @@ func (s *clientStream) CloseSend() error {
 		return nil
 	}
 	s.closed = true
-	s.replay.keep(nil, true)
-	s.current().CloseSend()
+	s.replay.keep(nil, true).CloseSend()
 	return nil
 }
 
@@ -274,9 +287,6 @@ func (s *clientStream) RecvMsg(m any) error {
 	if err != nil {
 		s.finishWithOutcome()
 		_, _, err = s.ended()
-		if errors.Is(err, io.EOF) && !s.desc.ServerStreams && !s.received {
-			return cardinality(0)
-		}
 		return err
 	}
 	sizes, err := s.cc.decode(s.ctx, &s.info, c, msg, m)
@@ -285,7 +295,7 @@ func (s *clientStream) RecvMsg(m any) error {
 		s.abort(err)
 		return err
 	}
-	s.received = true
+	s.received.Store(true)
 	s.stats.gotPayload(m, sizes)
 	if s.desc.ServerStreams {
 		return nil
@@ -337,8 +347,10 @@ func (s *clientStream) seeHeader(c *stream.Call) {
 	}
 }
 
-// abort ends the RPC for a reason of our own.
+// abort ends the RPC for a reason of our own. Committed first: no call may take
+// over from the one that is cancelled here.
 func (s *clientStream) abort(err error) {
+	s.replay.commit()
 	st := status.Convert(err)
 	s.current().Cancel(st.Code(), st.Message())
 	s.finish(err)
@@ -348,6 +360,8 @@ func (s *clientStream) finishWithOutcome() {
 	err := io.EOF
 	if st := s.current().Status(); st != nil {
 		err = st.Err()
+	} else if !s.desc.ServerStreams && !s.received.Load() {
+		err = cardinality(0)
 	}
 	s.finish(err)
 }
@@ -356,11 +370,11 @@ func (s *clientStream) finishWithOutcome() {
 // for OK.
 func (s *clientStream) finish(err error) {
 	s.finishing.Do(func() {
-		if s.stopAfter != nil {
-			s.stopAfter()
-		}
-		c := s.current()
+		s.stopAfter()
 		s.replay.commit()
+		c := s.current()
+		defer s.cancel() // also when user code below panics
+		defer c.Release()
 		_, md, _ := c.Header()
 		s.final.mu.Lock()
 		s.final.over, s.final.err, s.final.header, s.final.trailer = true, err, md, c.Trailer()
@@ -374,9 +388,5 @@ func (s *clientStream) finish(err error) {
 		}
 		s.stats.end(result)
 		s.info.finished(result)
-		c.Release()
-		if s.cancel != nil {
-			s.cancel()
-		}
 	})
 }

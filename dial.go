@@ -2,9 +2,9 @@ package callboard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,12 +17,13 @@ import (
 	"github.com/callboard-rpc/callboard/internal/flow"
 	"github.com/callboard-rpc/callboard/internal/tcpopt"
 	"github.com/callboard-rpc/callboard/resolver"
+	"github.com/callboard-rpc/callboard/stream"
 	"github.com/callboard-rpc/callboard/stream/streamfsm"
 )
 
 const (
 	defaultPingTimeout  = 20 * time.Second
-	defaultStreamWindow = 4 << 20
+	defaultStreamWindow = frame.DefaultWindow
 	leastWindow         = 64 << 10 // smaller options are ignored, as in grpc-go
 )
 
@@ -40,13 +41,13 @@ func (cc *ClientConn) dial(ctx context.Context, a grpcresolver.Address) (net.Con
 		// Without the option a dead peer is noticed by keepalive alone.
 		_ = tcpopt.SetUserTimeout(nc, timeout)
 	}
-	name := a.ServerName
-	if name == "" {
-		name = cc.authority
+	name := cc.authority
+	if a.ServerName != "" && cc.opts.authority == "" {
+		name = a.ServerName
 	}
 	secured, auth, err := cc.opts.creds.ClientHandshake(ctx, name, nc)
 	if err == nil {
-		err = checkALPN(auth)
+		err = agreedOnH2(auth, "server")
 	}
 	if err != nil {
 		_ = nc.Close()
@@ -56,21 +57,25 @@ func (cc *ClientConn) dial(ctx context.Context, a grpcresolver.Address) (net.Con
 }
 
 func (cc *ClientConn) dialSocket(ctx context.Context, a grpcresolver.Address) (net.Conn, error) {
+	if dial := cc.opts.dialer; dial != nil {
+		addr := a.Addr
+		switch { // as dialers of grpc-go are used to
+		case !cc.unixTarget():
+		case filepath.IsAbs(addr):
+			addr = "unix://" + addr
+		default:
+			addr = "unix:" + addr
+		}
+		return dial(ctx, addr)
+	}
 	network, addr := cc.network(a.Addr)
-	if cc.opts.dialer == nil {
-		return netDial(ctx, network, addr)
-	}
-	if network == "unix" {
-		addr = "unix:" + addr
-	}
-	return cc.opts.dialer(ctx, addr)
+	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
 // network says what kind of socket an address means. The unix resolvers give
 // bare paths; elsewhere a "unix:" prefix says so.
 func (cc *ClientConn) network(addr string) (network, rest string) {
-	switch cc.parsed.URL.Scheme {
-	case "unix", "unix-abstract":
+	if cc.unixTarget() {
 		return "unix", addr
 	}
 	if p, ok := strings.CutPrefix(addr, "unix:"); ok {
@@ -79,77 +84,75 @@ func (cc *ClientConn) network(addr string) (network, rest string) {
 	return "tcp", addr
 }
 
-// errNoALPN: RFC 9113 3.2 demands that h2 is agreed on by ALPN.
-var errNoALPN = errors.New("the server did not negotiate h2 by ALPN")
+func (cc *ClientConn) unixTarget() bool {
+	return cc.parsed.URL.Scheme == "unix" || cc.parsed.URL.Scheme == "unix-abstract"
+}
 
-// checkALPN holds TLS to HTTP/2: a connection that agreed on nothing may be
-// anything.
-func checkALPN(auth credentials.AuthInfo) error {
-	ti, ok := auth.(credentials.TLSInfo)
-	if ok && ti.State.NegotiatedProtocol != "h2" {
-		return errNoALPN
+// agreedOnH2 holds TLS to HTTP/2 (RFC 9113 3.2): a connection that agreed on
+// nothing by ALPN may be anything.
+func agreedOnH2(auth credentials.AuthInfo, peer string) error {
+	if ti, ok := auth.(credentials.TLSInfo); ok && ti.State.NegotiatedProtocol != "h2" {
+		return fmt.Errorf("the %s did not negotiate h2 by ALPN", peer)
 	}
 	return nil
 }
 
 func resolverConfig(cc *ClientConn, b grpcresolver.Builder) resolver.Config {
 	return resolver.Config{
-		Target: cc.parsed, Builder: b, Parse: cc.parseServiceConfig, Table: cc.sys.table,
-		Options: grpcresolver.BuildOptions{DialCreds: cc.opts.creds, Dialer: cc.opts.dialer, Authority: cc.authority},
+		Target: cc.parsed, Builder: b, Parse: parseServiceConfig, Table: cc.sys.table,
+		Options: grpcresolver.BuildOptions{
+			DisableServiceConfig: cc.opts.noServiceConfig, DialCreds: cc.opts.creds, CredsBundle: cc.opts.bundle,
+			Dialer: cc.opts.dialer, Authority: cc.authority,
+		},
 	}
 }
 
-// connConfig makes the configuration of a new connection.
-func (cc *ClientConn) connConfig() conn.Config {
+// connConfig makes the configuration of a new connection, of which dial has
+// done the handshake.
+func (cc *ClientConn) connConfig(auth credentials.AuthInfo) conn.Config {
+	cfg := cc.plainConfig()
+	if len(cc.opts.stats) > 0 {
+		st := &connStats{handlers: cc.opts.stats, client: true, contain: cc.contain}
+		cfg.Handshake = func(nc net.Conn) (net.Conn, credentials.AuthInfo, error) {
+			st.begin(nc, auth)
+			return nc, auth, nil
+		}
+		cfg.OnDown = func(*stream.ConnInfo, error) { st.end() }
+	}
+	return cfg
+}
+
+// plainConfig is the part of it that is the same for all connections.
+func (cc *ClientConn) plainConfig() conn.Config {
 	o := &cc.opts
 	window, connWindow, connMax := windows(o.window, o.connWindow)
 	headerList := o.limits.headerList
 	if o.maxHeaderList != 0 {
 		headerList = o.maxHeaderList
 	}
-	budget := flow.NewBudget(o.limits.connBudget, cc.sys.budget)
+	budget, growth := o.limits.budgets(cc.sys.budget, window, clientStreams)
 	return conn.Config{
 		Machine: connfsm.Config{
 			Role: connfsm.Client, InitialWindow: window, ConnWindow: connWindow, MaxConnWindow: connMax,
-			MaxHeaderListSize: headerList, Budget: budget, HandshakeTimeout: -1,
+			MaxHeaderListSize: headerList, Budget: budget, Growth: growth, HandshakeTimeout: -1,
 			Keepalive: connfsm.Keepalive{
 				Time: clientPingTime(o.keepalive.Time), Timeout: o.keepalive.Timeout,
 				PermitWithoutStream: o.keepalive.PermitWithoutStream,
 			},
 			GlitchBurst: o.limits.glitchBurst, GlitchRate: o.limits.glitchPerSecond,
 		},
-		Stream:    streamfsm.Config{Role: streamfsm.Client, InitialWindow: window},
-		Reader:    o.limits.reader(headerList, o.readBuffer, defaultMaxRecv, cc.receiveLimit, budget),
+		Stream:    streamfsm.Config{Role: streamfsm.Client, InitialWindow: window, Growth: growth},
+		Reader:    o.limits.reader(headerList, o.readBuffer, defaultMaxRecv, cc.receiveLimit, window, flow.NewRoom(budget, growth)),
 		SendLimit: o.writeBuffer,
 		Budget:    budget,
 	}
 }
 
-func (l *limits) reader(headerList uint32, bufferSize, maxMessage int, limit func(frame.StreamID) int, budget *flow.Budget) frame.ReaderConfig {
+func (l *limits) reader(headerList uint32, bufferSize, maxMessage int, limit func(frame.StreamID) int, window uint32, room frame.Room) frame.ReaderConfig {
 	return frame.ReaderConfig{
 		MaxFrameSize: frame.MinMaxFrameSize, MaxHeaderList: int(headerList), MaxHeaderFields: l.headerFields,
 		MaxContinuations: l.continuations, MaxSettings: l.settings, HeaderTableSize: frame.DefaultTableSize,
-		MaxMessage: maxMessage, Limit: limit, BufferSize: bufferSize, Charge: chargeReceived(budget), Refund: budget.Refund,
-	}
-}
-
-// chargeReceived takes room for a message from the budget. What was only
-// announced may take half of it: the other half is for octets that arrive, so
-// that announcements cannot shut others out. One message within the receive
-// limit always fits a connection that holds nothing else.
-func chargeReceived(b *flow.Budget) func(n int, whole bool) bool {
-	return func(n int, whole bool) bool {
-		if whole && int64(n) > b.Left()/2 {
-			return false
-		}
-		if b.Charge(n) {
-			return true
-		}
-		if b.Used() > 0 {
-			return false
-		}
-		b.Force(n)
-		return true
+		MaxMessage: maxMessage, Limit: limit, BufferSize: bufferSize, FirstPart: int(window), Room: room,
 	}
 }
 

@@ -36,7 +36,8 @@ type dialOptions struct {
 	userAgent         string
 	dialer            func(context.Context, string) (net.Conn, error)
 	callOptions       []grpc.CallOption
-	serviceConfig     string
+	serviceConfig     string // JSON
+	noServiceConfig   bool   // the resolver's is not wanted
 	unary             grpc.UnaryClientInterceptor
 	unaryChain        []grpc.UnaryClientInterceptor
 	stream            grpc.StreamClientInterceptor
@@ -91,7 +92,8 @@ func WithAuthority(a string) DialOption {
 func WithUserAgent(s string) DialOption { return dialOption(func(o *dialOptions) { o.userAgent = s }) }
 
 // WithContextDialer sets how sockets are made. The address is as the resolver
-// gave it; "unix:" addresses keep their prefix. Default: net.Dialer.
+// gave it; those of "unix" targets are "unix:///absolute" or "unix:relative".
+// Default: net.Dialer.
 func WithContextDialer(f func(context.Context, string) (net.Conn, error)) DialOption {
 	return dialOption(func(o *dialOptions) { o.dialer = f })
 }
@@ -105,6 +107,12 @@ func WithDefaultCallOptions(opts ...grpc.CallOption) DialOption {
 // resolver offers none.
 func WithDefaultServiceConfig(js string) DialOption {
 	return dialOption(func(o *dialOptions) { o.serviceConfig = js })
+}
+
+// WithDisableServiceConfig ignores the resolver's service config, and asks it
+// to look for none. The default one counts.
+func WithDisableServiceConfig() DialOption {
+	return dialOption(func(o *dialOptions) { o.noServiceConfig = true })
 }
 
 // WithDisableRetry turns off retries by service config. Transparent retries of
@@ -161,7 +169,8 @@ func WithConnectParams(p ConnectParams) DialOption {
 }
 
 // WithInitialWindowSize sets the receive window of a stream in octets; values
-// below 64 KiB are ignored. Default 4 MiB.
+// below 64 KiB are ignored. Default 65,535. Windows grow from there for large
+// messages and fast readers.
 func WithInitialWindowSize(n int32) DialOption {
 	return dialOption(func(o *dialOptions) { o.window = n })
 }
@@ -193,12 +202,19 @@ func WithReadBufferSize(n int) DialOption {
 }
 
 // WithSharedWriteBuffer does nothing: buffers are always shared.
-func WithSharedWriteBuffer(bool) DialOption { return dialOption(func(*dialOptions) {}) }
+func WithSharedWriteBuffer(bool) DialOption { return EmptyDialOption{} }
+
+// MaxHeaderListSizeDialOption is what WithMaxHeaderListSize returns.
+type MaxHeaderListSizeDialOption struct{ MaxHeaderListSize uint32 }
+
+func (m MaxHeaderListSizeDialOption) applyClient(o *dialOptions) {
+	o.maxHeaderList = m.MaxHeaderListSize
+}
 
 // WithMaxHeaderListSize sets how large a header list is accepted, in octets as
 // RFC 9113 6.5.2 counts. Default 16 KiB.
 func WithMaxHeaderListSize(n uint32) DialOption {
-	return dialOption(func(o *dialOptions) { o.maxHeaderList = n })
+	return MaxHeaderListSizeDialOption{MaxHeaderListSize: n}
 }
 
 // WithResolvers adds resolvers for this ClientConn only, before the registry.
@@ -220,34 +236,14 @@ func WithDecompressor(d grpc.Decompressor) DialOption {
 	return dialOption(func(o *dialOptions) { o.decompressor = d })
 }
 
-// commonOption applies to clients, servers and, where it makes sense, systems.
+// commonOption applies to clients and servers.
 type commonOption struct {
 	client func(*dialOptions)
 	server func(*serverOptions)
-	system func(*systemOptions)
 }
 
 func (c commonOption) applyClient(o *dialOptions)   { c.client(o) }
 func (c commonOption) applyServer(o *serverOptions) { c.server(o) }
-
-// SupervisionOption is a DialOption and a ServerOption; System turns it into a
-// SystemOption.
-type SupervisionOption struct{ commonOption }
-
-// System makes the supervisor the default of all clients and servers of a
-// system.
-func (s SupervisionOption) System() SystemOption { return s.system }
-
-// WithSupervision lets f decide what happens when a connection cannot be made
-// or is lost. f is called on the supervising actor's turn, in order, and must
-// not block. On a server it only watches: a lost client is not reconnected.
-func WithSupervision(f func(Failure) Directive) SupervisionOption {
-	return SupervisionOption{commonOption{
-		client: func(o *dialOptions) { o.supervise = f },
-		server: func(o *serverOptions) { o.supervise = f },
-		system: func(o *systemOptions) { o.supervise = f },
-	}}
-}
 
 // GRPCGoLimits loosens the limits to grpc-go's defaults: any number of
 // concurrent streams, 16 MiB header lists, no flood budget.
@@ -264,16 +260,15 @@ func GRPCGoLimits() interface {
 // limits are what one connection may make us do; see the safety document for
 // each default.
 type limits struct {
-	maxStreams       uint32
-	headerList       uint32
-	headerFields     int
-	continuations    int
-	settings         int
-	handshake        time.Duration
-	glitchBurst      int
-	glitchPerSecond  int
-	connBudget       int64
-	streamsUnbounded bool
+	maxStreams      uint32
+	headerList      uint32
+	headerFields    int
+	continuations   int
+	settings        int
+	handshake       time.Duration
+	glitchBurst     int
+	glitchPerSecond int
+	connBudget      int64
 }
 
 func safeLimits() limits {
@@ -286,7 +281,6 @@ func safeLimits() limits {
 func grpcGoLimits() limits {
 	return limits{
 		maxStreams: math.MaxUint32, headerList: 16 << 20, headerFields: 1 << 20, continuations: 1 << 14, settings: 1 << 10,
-		handshake: 120 * time.Second, glitchBurst: math.MaxInt32, glitchPerSecond: math.MaxInt32, connBudget: math.MaxInt64 / 4,
-		streamsUnbounded: true,
+		handshake: 120 * time.Second, glitchBurst: math.MaxInt32, glitchPerSecond: math.MaxInt32, connBudget: unbudgeted,
 	}
 }

@@ -6,13 +6,19 @@ import (
 	"net"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/status"
 )
 
 // GRPC returns a real *grpc.ClientConn for code that insists on the concrete
 // type. Its RPCs are this channel's: interceptors divert every call before
 // grpc-go's own transport is asked for anything, and it never dials. It is made
-// once, when first asked for, and closed with the ClientConn.
+// once, when first asked for, and closed with the ClientConn. Its Target is this
+// channel's; its connectivity state is its own, and stays IDLE.
+//
+// Errors: the ClientConn is closed.
 func (cc *ClientConn) GRPC() (*grpc.ClientConn, error) { return cc.grpcConn() }
 
 var errNeverDials = errors.New("callboard: this *grpc.ClientConn only diverts its calls and never dials")
@@ -20,7 +26,7 @@ var errNeverDials = errors.New("callboard: this *grpc.ClientConn only diverts it
 func (cc *ClientConn) grpcConn() (*grpc.ClientConn, error) {
 	c := &cc.concrete
 	c.once.Do(func() {
-		c.cc, c.err = grpc.NewClient("passthrough:///"+cc.target,
+		c.cc, c.err = grpc.NewClient(cc.target, grpc.WithResolvers(silent{scheme: cc.parsed.URL.Scheme}),
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return nil, errNeverDials }),
 			grpc.WithUnaryInterceptor(cc.divertUnary), grpc.WithStreamInterceptor(cc.divertStream),
@@ -28,6 +34,20 @@ func (cc *ClientConn) grpcConn() (*grpc.ClientConn, error) {
 	})
 	return c.cc, c.err
 }
+
+// silent takes the place of the target's resolver there: nothing is to be looked
+// up twice. It never answers.
+type silent struct{ scheme string }
+
+func (s silent) Scheme() string { return s.scheme }
+
+func (s silent) Build(resolver.Target, resolver.ClientConn, resolver.BuildOptions) (resolver.Resolver, error) {
+	return s, nil
+}
+
+func (silent) ResolveNow(resolver.ResolveNowOptions) {}
+
+func (silent) Close() {}
 
 func (cc *ClientConn) divertUnary(ctx context.Context, method string, req, reply any, _ *grpc.ClientConn, _ grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	return cc.Invoke(ctx, method, req, reply, opts...)
@@ -39,7 +59,9 @@ func (cc *ClientConn) divertStream(ctx context.Context, desc *grpc.StreamDesc, _
 
 func (cc *ClientConn) closeConcrete() {
 	// Taking the once makes sure that none is built behind our back.
-	cc.concrete.once.Do(func() { cc.concrete.err = errClientClosing })
+	cc.concrete.once.Do(func() {
+		cc.concrete.err = status.Errorf(codes.Canceled, "%s: %v", cc.edge.path(), errClientClosing)
+	})
 	if cc.concrete.cc != nil {
 		_ = cc.concrete.cc.Close()
 	}

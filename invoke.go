@@ -2,6 +2,7 @@ package callboard
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -10,9 +11,9 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/callboard-rpc/callboard/balancer"
 	"github.com/callboard-rpc/callboard/codec"
 	"github.com/callboard-rpc/callboard/codec/buffer"
-	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/stream"
 )
 
@@ -47,22 +48,21 @@ type unaryCall struct {
 	again  bool // it was sent once more already
 }
 
-func (cc *ClientConn) invoke(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) (err error) {
+func (cc *ClientConn) invoke(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) error {
 	u := unaryCall{cc: cc, method: method}
-	cc.callDefaults(&u.info)
-	if err := u.info.apply(opts); err != nil {
+	mc, delayed, err := cc.methodConfig(ctx, method)
+	if bad := u.info.read(cc, opts, mc); err == nil {
+		err = bad
+	}
+	if err != nil {
+		u.info.finished(err)
 		return err
 	}
-	if err := u.info.finish(cc); err != nil {
-		return err
+	ctx, cancel := mc.within(ctx)
+	if cancel != nil {
+		defer cancel()
 	}
-	if mc := cc.methodConfig(method); mc != nil {
-		var cancel context.CancelFunc
-		if ctx, cancel = mc.apply(ctx, &u.info, opts); cancel != nil {
-			defer cancel()
-		}
-	}
-	ctx, u.stats = cc.beginStats(ctx, method, false, false, u.info.waitForReady)
+	ctx, u.stats = cc.beginStats(ctx, &u.info, begin{method: method, delayed: delayed})
 	err = u.run(ctx, args, reply)
 	u.stats.end(err)
 	u.info.finished(err)
@@ -74,7 +74,7 @@ func (u *unaryCall) run(ctx context.Context, args, reply any) error {
 		return status.FromContextError(err).Err()
 	}
 	var err error
-	u.wire, u.sizes, err = codec.Encode(u.info.codec, u.info.requestCompressor(u.cc), args, u.info.maxSend)
+	u.wire, u.sizes, err = codec.Encode(u.info.codec, u.info.compressor, args, u.info.maxSend)
 	if err != nil {
 		return statusError(err)
 	}
@@ -101,7 +101,7 @@ func (u *unaryCall) attempt(ctx context.Context, args, reply any) (again bool, e
 		return false, err
 	}
 	c.Open(ref.Transport())
-	u.stats.sent(ctx, c, args, u.sizes)
+	u.stats.sent(c, args, u.sizes)
 	if err := c.Wait(ctx.Done()); err != nil {
 		st := contextStatus(ctx, u.cc.whereWas(c))
 		if c.Cancel(st.Code(), st.Message()) {
@@ -131,13 +131,11 @@ func (u *unaryCall) conclude(ctx context.Context, c *stream.Call, reply any) err
 		defer first.Buf.Release()
 	}
 	u.stats.gotHeader(c)
-	st := c.Status()
-	if st != nil {
-		u.stats.gotTrailer(c)
+	defer u.stats.gotTrailer(c)
+	if st := c.Status(); st != nil {
 		return st.Err()
 	}
 	if n != 1 {
-		u.stats.gotTrailer(c)
 		return cardinality(n)
 	}
 	sizes, err := u.cc.decode(ctx, &u.info, c, first, reply)
@@ -145,7 +143,6 @@ func (u *unaryCall) conclude(ctx context.Context, c *stream.Call, reply any) err
 		return err
 	}
 	u.stats.gotPayload(reply, sizes)
-	u.stats.gotTrailer(c)
 	return nil
 }
 
@@ -158,7 +155,7 @@ func cardinality(n int) error {
 	return status.Errorf(codes.Unimplemented, "the server sent %d messages in a unary call", n)
 }
 
-func (u *unaryCall) report(c *stream.Call, ref conn.Ref) {
+func (u *unaryCall) report(c *stream.Call, ref balancer.Conn) {
 	if len(u.info.headers)+len(u.info.trailers)+len(u.info.peers) == 0 {
 		return
 	}
@@ -194,28 +191,25 @@ func (cc *ClientConn) responseDecompressor(c *stream.Call, compressed bool) (cod
 	return codec.Decompressor(name, false)
 }
 
-// callDefaults is what a call is like before its options.
-func (cc *ClientConn) callDefaults(ci *callInfo) {
-	ci.maxRecv, ci.maxSend = defaultMaxRecv, defaultMaxSend
-}
-
-func (ci *callInfo) requestCompressor(cc *ClientConn) codec.Compressor {
-	if ci.compressor == nil && ci.encoding == "" && cc.opts.compressor != nil {
-		ci.encoding = cc.opts.compressor.Name()
-		return cc.opts.compressor
-	}
-	return ci.compressor
-}
-
 // fillRequest writes the request's header into the call.
-func (cc *ClientConn) fillRequest(ctx context.Context, c *stream.Call, method string, info *callInfo, ref conn.Ref) error {
+func (cc *ClientConn) fillRequest(ctx context.Context, c *stream.Call, method string, info *callInfo, ref balancer.Conn) error {
 	r := &c.Request
 	r.Method, r.Authority, r.Scheme, r.UserAgent = method, cc.authority, cc.scheme, cc.userAgent
+	if ref.ServerName != "" && cc.opts.authority == "" {
+		r.Authority = ref.ServerName
+	}
 	if info.authority != "" {
+		if err := validateAuthority(ref.Info(), info.authority); err != nil {
+			return err
+		}
 		r.Authority = info.authority
 	}
 	r.ContentSubtype, r.Encoding = info.subtype, info.encoding
 	r.AcceptEncoding = cc.accept
+	if info.encoding != "" && !accepts(cc.accept, info.encoding) {
+		// Who compresses by a name of his own also reads it.
+		r.AcceptEncoding = strings.TrimPrefix(cc.accept+","+info.encoding, ",")
+	}
 	if at, ok := ctx.Deadline(); ok {
 		r.Timeout, r.HasTimeout = time.Until(at), true
 		c.Deadline = at
@@ -226,7 +220,7 @@ func (cc *ClientConn) fillRequest(ctx context.Context, c *stream.Call, method st
 		}
 		r.Metadata = md
 	}
-	if len(cc.opts.perRPC) > 0 || len(info.creds) > 0 {
+	if len(cc.opts.perRPC) > 0 || info.creds != nil {
 		return cc.addCredentials(ctx, r, info, ref)
 	}
 	return nil

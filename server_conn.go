@@ -1,16 +1,12 @@
 package callboard
 
 import (
-	"context"
-	"errors"
 	"math/rand/v2"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/stats"
 
 	"github.com/callboard-rpc/callboard/codec/frame"
 	"github.com/callboard-rpc/callboard/conn"
@@ -23,10 +19,9 @@ import (
 
 // serverConn is what the RPCs of one accepted connection share.
 type serverConn struct {
-	srv  *Server
-	ctx  context.Context // values that stats handlers gave the connection; nil: none
-	peer *peer.Peer      // set when the transport is up, before the first RPC
-	told atomic.Bool     // stats handlers know of the connection
+	srv   *Server
+	peer  *peer.Peer // set when the transport is up, before the first RPC
+	stats connStats
 }
 
 // job is an RPC that waits for a worker.
@@ -44,7 +39,7 @@ func (sc *serverConn) Serve(c *stream.Call) {
 // accepted makes an accepted socket's configuration. It runs on the listener's
 // turn.
 func (s *Server) accepted(nc net.Conn) (conn.Config, bool) {
-	sc := &serverConn{srv: s}
+	sc := &serverConn{srv: s, stats: connStats{handlers: s.opts.stats, contain: s.contain}}
 	cfg := s.connConfig()
 	cfg.NC, cfg.Handler = nc, sc
 	cfg.OnUp, cfg.OnDown = sc.up, sc.down
@@ -63,25 +58,25 @@ func (s *Server) connConfig() conn.Config {
 	o := &s.opts
 	l := &o.limits
 	window, connWindow, connMax := windows(o.window, o.connWindow)
-	budget := flow.NewBudget(l.connBudget, s.sys.budget)
+	streams := orElse(o.maxStreams, l.maxStreams)
+	budget, growth := l.budgets(s.sys.budget, window, streams)
 	headerList := orElse(o.maxHeaderList, l.headerList)
 	handshake := orElse(o.handshake, l.handshake)
-	rd := l.reader(headerList, o.readBuffer, o.maxRecv, nil, budget)
+	rd := l.reader(headerList, o.readBuffer, o.maxRecv, nil, window, flow.NewRoom(budget, growth))
 	rd.HeaderTableSize = orElse(o.tableSize, frame.DefaultTableSize)
 	return conn.Config{
 		Timeout: handshake,
 		Machine: connfsm.Config{
 			Role: connfsm.Server, InitialWindow: window, ConnWindow: connWindow, MaxConnWindow: connMax,
 			HeaderTableSize: rd.HeaderTableSize, MaxHeaderListSize: headerList,
-			MaxConcurrentStreams: orElse(o.maxStreams, l.maxStreams),
-			Budget:               budget, HandshakeTimeout: handshake,
+			MaxConcurrentStreams: streams, Budget: budget, Growth: growth, HandshakeTimeout: handshake,
 			Keepalive:   connfsm.Keepalive{Time: o.keepalive.Time, Timeout: o.keepalive.Timeout},
 			Enforcement: connfsm.Enforcement{MinTime: o.policy.MinTime, PermitWithoutStream: o.policy.PermitWithoutStream},
 			MaxIdle:     o.keepalive.MaxConnectionIdle, MaxAge: jittered(o.keepalive.MaxConnectionAge),
 			AgeGrace:    o.keepalive.MaxConnectionAgeGrace,
 			GlitchBurst: l.glitchBurst, GlitchRate: l.glitchPerSecond,
 		},
-		Stream:    streamfsm.Config{Role: streamfsm.Server, InitialWindow: window},
+		Stream:    streamfsm.Config{Role: streamfsm.Server, InitialWindow: window, Growth: growth},
 		Reader:    rd,
 		SendLimit: o.writeBuffer,
 		Budget:    budget,
@@ -113,26 +108,15 @@ func (sc *serverConn) handshake(nc net.Conn) (net.Conn, credentials.AuthInfo, er
 	if creds := sc.srv.opts.creds; creds != nil {
 		secured, ai, err := creds.ServerHandshake(nc)
 		if err == nil {
-			err = agreedOnH2(ai)
+			err = agreedOnH2(ai, "client")
 		}
 		if err != nil {
 			return nil, nil, err
 		}
 		nc, auth = secured, ai
 	}
-	sc.tagConn(nc)
+	sc.stats.begin(nc, auth)
 	return nc, auth, nil
-}
-
-var errClientNoALPN = errors.New("the client did not negotiate h2 by ALPN")
-
-// agreedOnH2 holds TLS to HTTP/2 (RFC 9113 3.2): a connection that agreed on
-// nothing may be anything.
-func agreedOnH2(auth credentials.AuthInfo) error {
-	if ti, ok := auth.(credentials.TLSInfo); ok && ti.State.NegotiatedProtocol != "h2" {
-		return errClientNoALPN
-	}
-	return nil
 }
 
 // up runs on the connection's turn.
@@ -141,35 +125,8 @@ func (sc *serverConn) up(info *stream.ConnInfo) {
 	sc.srv.self.Tell(&connUp{})
 }
 
-// down runs on the connection's turn. Stats handlers are user code: they hear
-// of it elsewhere.
+// down runs on the connection's turn.
 func (sc *serverConn) down(*stream.ConnInfo, error) {
 	sc.srv.self.Tell(&connDown{})
-	if sc.told.Swap(false) {
-		// Edge: the application's stats handlers.
-		go sc.tellConn(&stats.ConnEnd{})
-	}
-}
-
-// tagConn lets the stats handlers see the connection begin.
-func (sc *serverConn) tagConn(nc net.Conn) {
-	hs := sc.srv.opts.stats
-	if len(hs) == 0 {
-		return
-	}
-	defer sc.srv.contain("stats handler", "")
-	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()})
-	for _, h := range hs {
-		ctx = h.TagConn(ctx, &stats.ConnTagInfo{RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr()})
-	}
-	sc.ctx = ctx
-	sc.told.Store(true)
-	sc.tellConn(&stats.ConnBegin{})
-}
-
-func (sc *serverConn) tellConn(ev stats.ConnStats) {
-	defer sc.srv.contain("stats handler", "")
-	for _, h := range sc.srv.opts.stats {
-		h.HandleConn(sc.ctx, ev)
-	}
+	sc.stats.end()
 }

@@ -76,8 +76,8 @@ func (s *serverCall) Value(key any) any {
 		}
 		return nil
 	}
-	if s.sc.ctx != nil {
-		return s.sc.ctx.Value(key)
+	if ctx := s.sc.stats.ctx; ctx != nil {
+		return ctx.Value(key)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 
 func newTestCall() *serverCall {
 	return &serverCall{
-		sc: &serverConn{srv: &Server{}, peer: &peer.Peer{}, ctx: context.WithValue(context.Background(), testKey("conn"), 1)},
+		sc: &serverConn{srv: &Server{}, peer: &peer.Peer{}, stats: connStats{ctx: context.WithValue(context.Background(), testKey("conn"), 1)}},
 		in: header.InboundRequest{Method: "/a/b", Authority: "host", User: []frame.Field{{Name: "k", Value: "v"}}},
 	}
 }

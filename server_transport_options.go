@@ -47,7 +47,8 @@ func MaxSendMsgSize(n int) ServerOption {
 }
 
 // InitialWindowSize sets the receive window of a stream in octets; values
-// below 64 KiB are ignored. Default 4 MiB.
+// below 64 KiB are ignored. Default 65,535. Windows grow from there for large
+// messages and fast readers.
 func InitialWindowSize(n int32) ServerOption {
 	return serverOption(func(o *serverOptions) { o.window = n })
 }

@@ -3,7 +3,6 @@ package callboard
 import (
 	"context"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/serviceconfig"
 
 	sc "github.com/callboard-rpc/callboard/internal/serviceconfig"
@@ -18,40 +17,51 @@ func parseServiceConfig(js string) *serviceconfig.ParseResult {
 	return &serviceconfig.ParseResult{Config: c}
 }
 
-// methodConfig is what the service config says of a method, or nil.
-func (cc *ClientConn) methodConfig(method string) *methodConfig {
-	c := cc.serviceConfig.Load()
-	if c == nil {
-		return nil
+// methodConfig is what the service config says of a method, or nil. The first
+// RPCs of a channel wait for its resolver: it may have one to offer. delayed
+// says that this one did.
+func (cc *ClientConn) methodConfig(ctx context.Context, method string) (mc *methodConfig, delayed bool, err error) {
+	delayed, err = cc.edge.awaitResolved(ctx)
+	if err != nil {
+		return nil, delayed, err
 	}
-	return (*methodConfig)(c.Method(method))
+	if c := cc.serviceConfig.Load(); c != nil {
+		mc = (*methodConfig)(c.Method(method))
+	}
+	return mc, delayed, nil
 }
 
 type methodConfig sc.Method
 
-// apply narrows a call to what its method's config allows: the shorter timeout,
-// the smaller limits; wait-for-ready where the call does not say.
-func (m *methodConfig) apply(ctx context.Context, ci *callInfo, opts []grpc.CallOption) (context.Context, context.CancelFunc) {
-	if m.WaitForReady != nil && !saysFailFast(opts) {
-		ci.waitForReady = *m.WaitForReady
+// limit settles a call's message limits: the smaller of its own and its
+// method's, and the defaults where neither says anything.
+func (m *methodConfig) limit(ci *callInfo) {
+	var maxRequest, maxResponse *int
+	if m != nil {
+		maxRequest, maxResponse = m.MaxRequest, m.MaxResponse
 	}
-	if m.MaxRequest != nil {
-		ci.maxSend = min(ci.maxSend, *m.MaxRequest)
-	}
-	if m.MaxResponse != nil {
-		ci.maxRecv = min(ci.maxRecv, *m.MaxResponse)
-	}
-	if m.Timeout != nil {
-		return context.WithTimeout(ctx, *m.Timeout)
-	}
-	return ctx, nil
+	ci.maxSend = smaller(ci.maxSend, maxRequest, defaultMaxSend)
+	ci.maxRecv = smaller(ci.maxRecv, maxResponse, defaultMaxRecv)
 }
 
-func saysFailFast(opts []grpc.CallOption) bool {
-	for _, o := range opts {
-		if _, ok := o.(grpc.FailFastCallOption); ok {
-			return true
-		}
+func smaller(call int, method *int, otherwise int) int {
+	switch {
+	case method == nil && call == unlimited:
+		return otherwise
+	case method == nil:
+		return call
+	case call == unlimited:
+		return *method
+	default:
+		return min(call, *method)
 	}
-	return false
+}
+
+// within gives a call its method's timeout, if there is one; else cancel is
+// nil.
+func (m *methodConfig) within(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
+	if m == nil || m.Timeout == nil || *m.Timeout < 0 {
+		return ctx, nil
+	}
+	return context.WithTimeout(ctx, *m.Timeout)
 }

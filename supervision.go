@@ -28,6 +28,21 @@ const (
 // Directive is a supervisor's answer to a Failure.
 type Directive = conn.Directive
 
+// SupervisionOption is a DialOption, a ServerOption and a SystemOption.
+type SupervisionOption struct{ supervise conn.Supervisor }
+
+// WithSupervision lets f decide what happens when a connection cannot be made
+// or is lost. On a system it is the default of all its clients and servers. f
+// is called on the supervising actor's turn, in order, and must not block. On
+// a server it only watches: a lost client is not reconnected.
+func WithSupervision(f func(Failure) Directive) SupervisionOption {
+	return SupervisionOption{supervise: f}
+}
+
+func (s SupervisionOption) applyClient(o *dialOptions)   { o.supervise = s.supervise }
+func (s SupervisionOption) applyServer(o *serverOptions) { o.supervise = s.supervise }
+func (s SupervisionOption) applySystem(o *systemOptions) { o.supervise = s.supervise }
+
 // Default lets gRPC's connection backoff decide.
 func Default() Directive { return Directive{} }
 

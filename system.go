@@ -41,7 +41,11 @@ type closer interface {
 }
 
 // SystemOption configures a System.
-type SystemOption func(*systemOptions)
+type SystemOption interface{ applySystem(*systemOptions) }
+
+type systemOption func(*systemOptions)
+
+func (f systemOption) applySystem(o *systemOptions) { f(o) }
 
 type systemOptions struct {
 	name      string
@@ -52,15 +56,20 @@ type systemOptions struct {
 
 // WithName names the system: the first part of its actors' paths. Default
 // "callboard", numbered from the second on.
-func WithName(name string) SystemOption { return func(o *systemOptions) { o.name = name } }
+func WithName(name string) SystemOption {
+	return systemOption(func(o *systemOptions) { o.name = name })
+}
 
-// WithLogger sets where failures are logged. Default slog.Default().
-func WithLogger(l *slog.Logger) SystemOption { return func(o *systemOptions) { o.log = l } }
+// WithLogger sets where failures are logged. Default slog.Default(), also for
+// nil.
+func WithLogger(l *slog.Logger) SystemOption {
+	return systemOption(func(o *systemOptions) { o.log = l })
+}
 
 // WithActorSystem spawns the actors in an actor system of yours. Default: one
 // that all systems of the process share.
 func WithActorSystem(as *actor.ActorSystem) SystemOption {
-	return func(o *systemOptions) { o.as = as }
+	return systemOption(func(o *systemOptions) { o.as = as })
 }
 
 var (
@@ -85,9 +94,12 @@ func DefaultSystem() *System { return defaultSystem() }
 //
 // Errors: the name is taken in that actor system.
 func NewSystem(opts ...SystemOption) (*System, error) {
-	o := systemOptions{log: slog.Default()}
+	var o systemOptions
 	for _, opt := range opts {
-		opt(&o)
+		opt.applySystem(&o)
+	}
+	if o.log == nil {
+		o.log = slog.Default()
 	}
 	if o.as == nil {
 		o.as = sharedActors()
@@ -120,6 +132,10 @@ func (s *System) Inspect() *inspect.Snapshot { return inspect.Take(s.name, s.tab
 // ErrSystemClosed says that a system was shut down.
 var ErrSystemClosed = errors.New("callboard: the system is shut down")
 
+// actorsStopLimit is how long actors may take to stop that have nothing left to
+// do; whoever takes longer is stuck.
+const actorsStopLimit = 5 * time.Second
+
 // Shutdown drains servers, then closes clients, then stops the actors. It
 // returns when nothing is left, or when ctx ends: then what was left is closed
 // at once, and the error says what it was.
@@ -140,7 +156,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 	s.root.Stop()
 	select {
 	case <-s.root.Probe().Done():
-	case <-time.After(5 * time.Second):
+	case <-time.After(actorsStopLimit):
 		errs = append(errs, fmt.Errorf("callboard: %d actors still live", s.table.Len()))
 	}
 	return errors.Join(errs...)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/callboard-rpc/callboard/conn"
+	"github.com/callboard-rpc/callboard/balancer"
 	"github.com/callboard-rpc/callboard/stream"
 )
 
@@ -23,7 +23,7 @@ func (cc *ClientConn) whereWas(c *stream.Call) string {
 
 // awaitAnother waits until the picker no longer offers a connection that is
 // known to be over, so that the next attempt finds another.
-func (e *channelEdge) awaitAnother(ctx context.Context, ref conn.Ref) {
+func (e *channelEdge) awaitAnother(ctx context.Context, ref balancer.Conn) {
 	if ref.Up() {
 		return
 	}

@@ -50,9 +50,9 @@ import (
 type Config struct {
 	// Dial connects to an address and performs the transport's handshake. It
 	// runs on a goroutine of its own and may block until ctx ends.
-	Dial func(ctx context.Context, a grpcresolver.Address) (net.Conn, credentials.AuthInfo, conn.FailureKind, error)
-	// Conn makes the configuration of a new connection.
-	Conn              func() conn.Config
+	Dial dialFunc
+	// Conn makes the configuration of a new connection, which Dial has secured.
+	Conn              func(credentials.AuthInfo) conn.Config
 	Backoff           backoff.Config
 	MinConnectTimeout time.Duration
 	Supervise         conn.Supervisor // nil: always default
@@ -60,6 +60,8 @@ type Config struct {
 	Parent            actors.Ref[any]
 	Table             *actors.Table
 }
+
+type dialFunc = func(ctx context.Context, a grpcresolver.Address) (net.Conn, credentials.AuthInfo, conn.FailureKind, error)
 
 type balancer struct {
 	cfg  Config
@@ -149,7 +151,8 @@ func (b *balancer) changed(m *Changed) {
 	if m.State == connectivity.Ready {
 		b.panics = 0
 	}
-	b.publish(b.pf.changed(m), m.Lost)
+	// Whether a connection was lost or cannot be made: the addresses may be old.
+	b.publish(b.pf.changed(m), m.Lost || m.State == connectivity.TransientFailure)
 }
 
 // stop ends the subchannels; the balancer stops behind the last of them.

@@ -28,9 +28,9 @@ type Stop struct{ Reason string }
 type Changed struct {
 	Subchannel int
 	State      connectivity.State
-	Conn       conn.Ref // when READY
-	Err        error    // when in TRANSIENT_FAILURE, or IDLE after a loss
-	Lost       bool     // a connection that was READY is gone: the resolver may know why
+	Conn       Conn  // when READY
+	Err        error // when in TRANSIENT_FAILURE, or IDLE after a loss
+	Lost       bool  // a connection that was READY is gone: the resolver may know why
 }
 
 // Out, to the channel.
@@ -38,7 +38,7 @@ type Changed struct {
 // Published is the balancer's new picker.
 type Published struct {
 	Picker  *Picker
-	Resolve bool // a connection was lost: resolve again
+	Resolve bool // a connection was lost or could not be made: resolve again
 }
 
 // In, to a subchannel, beside Connect, ResetBackoff, Stop and the connection's

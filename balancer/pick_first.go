@@ -1,15 +1,12 @@
 package balancer
 
-import (
-	"google.golang.org/grpc/connectivity"
-
-	"github.com/callboard-rpc/callboard/conn"
-)
+import "google.golang.org/grpc/connectivity"
 
 // pickFirst uses one connection to the first address that answers (gRFC A62).
 // Its subchannel walks the addresses; the policy turns its states into pickers.
 // TRANSIENT_FAILURE is sticky: it stays until READY, so that RPCs fail fast
-// while attempts go on.
+// while attempts go on. Only IDLE ends it earlier: a supervisor has stopped the
+// attempts, and the next RPC has to ask for one.
 type pickFirst struct {
 	state   connectivity.State
 	lastErr error
@@ -17,7 +14,7 @@ type pickFirst struct {
 }
 
 func (p *pickFirst) changed(m *Changed) *Picker {
-	if p.state == connectivity.TransientFailure && (m.State == connectivity.Connecting || m.State == connectivity.Idle) {
+	if p.state == connectivity.TransientFailure && m.State == connectivity.Connecting {
 		return nil
 	}
 	p.state = m.State
@@ -27,7 +24,7 @@ func (p *pickFirst) changed(m *Changed) *Picker {
 	pk := &Picker{State: m.State}
 	switch m.State {
 	case connectivity.Ready:
-		pk.Conns = []conn.Ref{m.Conn}
+		pk.Conns = []Conn{m.Conn}
 		p.lastErr = nil
 	case connectivity.TransientFailure:
 		pk.Err = p.lastErr

@@ -141,7 +141,7 @@ func newWorld(t *testing.T, how map[string]string, set func(*Config)) *world {
 	w := &world{TB: t, how: how, table: &actors.Table{}, began: time.Now()}
 	cfg := Config{
 		Dial: w.dial,
-		Conn: func() conn.Config {
+		Conn: func(credentials.AuthInfo) conn.Config {
 			var c conn.Config
 			c.Machine.Role, c.Stream.Role = connfsm.Client, streamfsm.Client
 			c.Machine.InitialWindow, c.Stream.InitialWindow = 65535, 65535

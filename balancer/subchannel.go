@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -15,7 +16,11 @@ import (
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/conn"
+	"github.com/callboard-rpc/callboard/conn/connfsm"
 )
+
+// mostCalm keeps a keepalive time that is doubled again and again a number.
+const mostCalm = 16
 
 // subchannel is the actor that keeps one connection to a list of addresses.
 //
@@ -55,6 +60,7 @@ type subchannel struct {
 	lastErr   error
 	goAway    *conn.GoAway
 	escalated bool // no attempts until there is something new
+	calmed    uint // how often a server found our keepalive too eager
 }
 
 func spawnSubchannel(ctx actor.SpawnerContext, name string, id int, cfg *Config, parent actors.Ref[any]) (actors.Ref[any], error) {
@@ -115,7 +121,7 @@ func (s *subchannel) become(st connectivity.State, err error, lost bool) {
 	s.state = st
 	c := &Changed{Subchannel: s.id, State: st, Err: err, Lost: lost}
 	if st == connectivity.Ready {
-		c.Conn = s.current
+		c.Conn = Conn{Ref: s.current, ServerName: s.at.ServerName}
 	}
 	s.balancer.Tell(c)
 }
@@ -143,10 +149,21 @@ func (s *subchannel) dial() {
 	m := &dialled{attempt: s.attempt, addr: s.at}
 	dial, self := s.cfg.Dial, s.self
 	go func() {
-		m.nc, m.auth, m.kind, m.err = dial(ctx, m.addr)
+		m.run(ctx, dial)
 		self.Tell(m)
 	}()
 	s.timer.Reset(timeout)
+}
+
+// run dials. Diallers and credentials are the user's: what panics there has
+// failed to connect.
+func (m *dialled) run(ctx context.Context, dial dialFunc) {
+	defer func() {
+		if v := recover(); v != nil {
+			m.nc, m.kind, m.err = nil, conn.DialFailed, &actors.Panic{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	m.nc, m.auth, m.kind, m.err = dial(ctx, m.addr)
 }
 
 func (s *subchannel) dialled(ctx actor.Context, m *dialled) {
@@ -161,7 +178,8 @@ func (s *subchannel) dialled(ctx actor.Context, m *dialled) {
 		return
 	}
 	s.epoch++
-	cfg := s.cfg.Conn()
+	cfg := s.cfg.Conn(m.auth)
+	cfg.Machine.Keepalive.Time <<= s.calmed
 	cfg.NC, cfg.AuthInfo, cfg.Parent, cfg.Table = m.nc, m.auth, s.self, s.cfg.Table
 	ref, err := conn.Spawn(ctx, "conn-"+strconv.Itoa(s.epoch), cfg)
 	if err != nil {
@@ -188,6 +206,9 @@ func (s *subchannel) drained(m *conn.GoAway) {
 		return
 	}
 	s.goAway = m
+	if connfsm.TooManyPings(m.Frame) && s.calmed < mostCalm {
+		s.calmed++ // gRFC A8: the next connection pings half as often
+	}
 	s.current = conn.Ref{}
 	if s.state == connectivity.Ready {
 		s.lost(conn.PeerGoAway, goAwayError(m))

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/resolver"
@@ -173,6 +174,31 @@ func TestDirectivesAfterAFailedAttempt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Each attempt that fails asks for a new resolution: the addresses may be old.
+func TestFailedAttemptsResolveAgain(t *testing.T) {
+	balancerTest(t, map[string]string{}, nil, func(w *world) {
+		w.connect()
+		w.offer("a")
+		time.Sleep(5 * time.Second)
+		if n := len(w.took()); w.state() != failure || w.resolves != n || n < 2 {
+			t.Errorf("%v after %d attempts, %d resolutions asked for", w.state(), n, w.resolves)
+		}
+	})
+}
+
+// A row of failures that the supervisor ends leaves IDLE behind, as one failure
+// does: the next RPC has to find out that it must ask.
+func TestStopAfterAFailure(t *testing.T) {
+	balancerTest(t, map[string]string{}, nil, func(w *world) {
+		w.answer(conn.Directive{}, conn.Directive{Decision: conn.DecideStop})
+		w.connect()
+		w.offer("a")
+		w.expect(failure)
+		time.Sleep(time.Minute)
+		w.expect(idle)
+	})
 }
 
 // After Stop, whoever asks gets a new attempt.
@@ -352,12 +378,12 @@ func TestPanickedSubchannelIsReplaced(t *testing.T) {
 	var panics atomic.Int32
 	panics.Store(3)
 	balancerTest(t, up(), func(cfg *Config) {
-		make := cfg.Conn
-		cfg.Conn = func() conn.Config {
+		config := cfg.Conn
+		cfg.Conn = func(auth credentials.AuthInfo) conn.Config {
 			if panics.Add(-1) >= 0 {
 				panic("no configuration")
 			}
-			return make()
+			return config(auth)
 		}
 	}, func(w *world) {
 		w.connect()

@@ -12,15 +12,15 @@
 // # Messages in
 //
 // From the reader: up, *frame.Batch, readEnded. From loopy: flushed, writeEnded,
-// shut. From streams: *stream.Done, *stream.Credit, *stream.Reset. From
-// applications: *stream.OpenCall, *stream.CancelCall. From the parent: Drain,
-// Close.
+// shut. From streams: *stream.Done, *stream.Credit, *stream.Starved,
+// *stream.Returned, *stream.Reset. From applications: *stream.OpenCall,
+// *stream.CancelCall. From the parent: Drain, Close.
 //
 // # Messages out
 //
 // To the parent: Ready, GoAway, Down. To loopy: frame.Control, *frame.Grant,
 // *outbound.PeerSettings, socket, finish. To streams: Open, their frames,
-// *streamfsm.Fail, *streamfsm.Lost, Settle. To the reader: begin, forget.
+// *streamfsm.Grow, *streamfsm.Fail, *streamfsm.Lost, Settle. To the reader: begin, forget.
 //
 // # States
 //
@@ -65,6 +65,7 @@ type conn struct {
 	timer     *actors.Timer
 	leaving   atomic.Int32 // streams whose last frame is being written, or was, and whose end is not known here
 	low       atomic.Bool  // the receive window was low when last looked at
+	starving  atomic.Bool  // streams wait for others to return growth
 	nc        net.Conn
 	perStream *actors.Spec // shared by all stream actors
 	cause     error        // why the connection ended
@@ -98,6 +99,11 @@ func (c *conn) Receive(ctx actor.Context) {
 		c.spare.credit = connfsm.Credit{Slot: m.Slot, ID: m.ID, N: m.N}
 		c.step(ctx, &c.spare.credit)
 		m.Free()
+	case *stream.Starved:
+		c.starving.Store(true) // before the budget is asked again: what is returned from here on is heard of
+		c.step(ctx, &connfsm.Starved{Slot: m.Slot, ID: m.ID, N: m.N})
+	case *stream.Returned:
+		c.step(ctx, &connfsm.Returned{})
 	case *stream.CancelCall:
 		c.cancel(ctx, m)
 	case *stream.Reset:
@@ -126,7 +132,9 @@ func (c *conn) Receive(ctx actor.Context) {
 		c.start(ctx)
 	case *actor.Stopping:
 		c.stopping()
-	case *actor.Terminated, *actor.Stopped, *actor.Restarting:
+	case *actor.Stopped:
+		c.stopped()
+	case *actor.Terminated, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
 	}
@@ -138,7 +146,7 @@ func (c *conn) start(ctx actor.Context) {
 	c.edge.tell = c.self
 	c.self.Probe().SetState("handshake")
 	c.timer = actors.NewTimer(c.fire)
-	lo := &loopy{cfg: &c.cfg, q: outbound.New(c.outboundConfig(), frame.NewEncoder()), conn: c.self, leaving: &c.leaving, clock: c.clock}
+	lo := &loopy{cfg: &c.cfg, q: outbound.New(outbound.Config{Client: c.cfg.Machine.Role == connfsm.Client}, frame.NewEncoder()), conn: c.self, leaving: &c.leaving, clock: c.clock}
 	c.loopy = actors.MustSpawn[any](ctx, "loopy", c.spec("loopy", actors.Resident, lo.drained), lo)
 	lo.self = c.loopy
 	c.streams.Loopy = c.loopy
@@ -147,16 +155,6 @@ func (c *conn) start(ctx actor.Context) {
 	rd.self = c.reader
 	c.edge.loopy.Store(lo)
 	c.reader.Tell(&begin{})
-}
-
-// outboundConfig: only a bare TCP socket can gather slices in one write; for
-// others payloads are copied into one.
-func (c *conn) outboundConfig() outbound.Config {
-	oc := outbound.Config{Client: c.cfg.Machine.Role == connfsm.Client}
-	if _, tcp := c.nc.(*net.TCPConn); !tcp || c.cfg.Handshake != nil {
-		oc.CopyBelow = 2 * frame.MinMaxFrameSize
-	}
-	return oc
 }
 
 func (c *conn) up(ctx actor.Context, m *up) {
@@ -243,6 +241,14 @@ func (c *conn) stopping() {
 		c.refused(r)
 	}
 	c.fx.Reset()
+	c.m.Leave()
+}
+
+// stopped: no stream is left either. What they were still to grow by goes back.
+func (c *conn) stopped() {
+	if g := c.cfg.Machine.Growth; g != nil {
+		g.Refund(int(g.Used()))
+	}
 }
 
 var errStopped = errors.New("the connection was stopped")

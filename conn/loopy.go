@@ -19,6 +19,7 @@ import (
 const (
 	yieldBelow  = 8 << 10   // with less than this gathered, look once more before writing
 	flushUpTo   = 512 << 10 // octets of one flush
+	copyUpTo    = 64 << 10  // the same where they have to be copied
 	deadlineRun = 5 * time.Second
 	stallLimit  = 60 * time.Second // without window, then the stream is reset
 	stallLook   = 15 * time.Second
@@ -43,6 +44,7 @@ type loopy struct {
 	q        *outbound.Queue
 	w        outbound.Writes
 	nc       net.Conn
+	limit    int // octets of one flush
 	conn     actors.Ref[any]
 	leaving  *atomic.Int32 // streams reported as finished by a flush that the connection has not seen
 	self     actors.Ref[any]
@@ -83,7 +85,13 @@ func (l *loopy) Receive(ctx actor.Context) {
 
 // socket begins the writing; a client says first what it speaks (RFC 9113 3.4).
 func (l *loopy) socket(m *socket) {
-	l.nc = m.nc
+	l.nc, l.limit = m.nc, flushUpTo
+	if _, tcp := m.nc.(*net.TCPConn); !tcp {
+		// Only a bare TCP socket gathers slices in one write; for others payloads
+		// are copied into one, and less of it at a time.
+		l.q.CopyBelow(2 * frame.MinMaxFrameSize)
+		l.limit = copyUpTo
+	}
 	l.self.Probe().SetState("writing")
 	if l.cfg.Machine.Role == connfsm.Client {
 		if _, err := l.nc.Write([]byte(frame.Preface)); err != nil {
@@ -147,7 +155,7 @@ func (l *loopy) drained() (again bool) {
 // flush writes once.
 func (l *loopy) flush() {
 	w := &l.w
-	l.q.Fill(w, flushUpTo)
+	l.q.Fill(w, l.limit)
 	if n := len(w.Finished); n > 0 {
 		l.leaving.Add(int32(n)) // before the peer can know
 	}

@@ -38,6 +38,9 @@ func (c *conn) perform(ctx actor.Context) {
 	for _, f := range fx.Failed {
 		c.failStream(f.Slot, f.Err)
 	}
+	for _, g := range fx.Grow {
+		c.grow(g)
+	}
 	for _, f := range fx.Free {
 		c.free(f)
 	}
@@ -58,6 +61,9 @@ func (c *conn) perform(ctx actor.Context) {
 		c.close(fx.Closing)
 	}
 	fx.Reset()
+	if c.starving.Load() && !c.m.Starving() {
+		c.starving.Store(false)
+	}
 }
 
 func (c *conn) report(fx *connfsm.Effects) {
@@ -151,6 +157,16 @@ func (c *conn) reject(r outbound.Rejected) {
 	if int(r.Slot) < len(c.slots) {
 		c.slots[r.Slot].ref.Tell(&streamfsm.Rejected{StreamID: r.ID, Reason: r.Reason})
 	}
+}
+
+// grow passes growth on. That of a stream whose actor has panicked goes back.
+func (c *conn) grow(g connfsm.Grow) {
+	if s := &c.slots[g.Slot]; s.ref.Valid() {
+		s.ref.Tell(&streamfsm.Grow{StreamID: g.ID, N: g.N})
+		return
+	}
+	c.cfg.Machine.Growth.Refund(g.N)
+	c.self.Tell(&stream.Returned{})
 }
 
 // cancel goes to the call's stream, or takes its place in the queue away.

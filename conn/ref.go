@@ -78,7 +78,7 @@ func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (Ref, error) {
 	c.m = connfsm.New(cfg.Machine)
 	c.streams = stream.Config{
 		Machine: cfg.Stream, Conn: c.edge, Handler: cfg.Handler, SendLimit: cfg.SendLimit,
-		Threshold: min(32<<10, int(cfg.Stream.InitialWindow/4)), Clock: c.clock, Low: &c.low,
+		Threshold: min(32<<10, int(cfg.Stream.InitialWindow/4)), Clock: c.clock, Low: &c.low, Starving: &c.starving,
 	}
 	sp := c.spec("conn", actors.Inline, nil)
 	sp.Undelivered = undelivered

@@ -8,6 +8,7 @@ import (
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/stream"
 )
 
 // HandleFailure implements actor.SupervisorStrategy: the connection decides for
@@ -39,6 +40,9 @@ func (c *conn) streamFailed(sup actor.Supervisor, i int, child *actor.PID, reaso
 	sup.StopChildren(child)
 	s.ref, s.st = actors.Ref[any]{}, nil
 	s.successor++
+	if c.starving.Load() {
+		c.self.Tell(&stream.Returned{}) // the actor has, perhaps
+	}
 	if id != 0 {
 		o := frame.NewOutgoing()
 		o.StreamID, o.Slot = id, frame.SlotIndex(i)

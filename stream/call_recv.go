@@ -92,7 +92,7 @@ func (c *Call) Recv(done <-chan struct{}) (Message, error) {
 		}
 		if c.over || c.ended || c.recvErr != nil {
 			err := c.recvErr
-			r := c.takeReport(1)
+			r := c.takeReport(c.lastReport())
 			c.mu.Unlock()
 			r.post()
 			if err == nil {
@@ -113,6 +113,16 @@ func (c *Call) Recv(done <-chan struct{}) (Message, error) {
 			return Message{}, ErrDone
 		}
 	}
+}
+
+// lastReport is from how many octets on the end of the messages is worth a
+// report. A server's stream gives everything back when its handler is done,
+// usually in a moment; a client's may be over already, and is owed the rest.
+func (c *Call) lastReport() int {
+	if c.server {
+		return reportWaiting
+	}
+	return 1
 }
 
 // Wait blocks until the call is over. ErrDone: done fired first.

@@ -61,6 +61,21 @@ type Credit struct {
 	N    int
 }
 
+// Starved says that a message has begun for which the stream's window may not
+// grow by N octets: the connection's budget for growth refuses. The connection
+// answers with *streamfsm.Grow when others have returned what they have.
+type Starved struct {
+	Slot frame.SlotIndex
+	ID   frame.StreamID
+	N    int
+}
+
+// Returned says that a stream gave growth back. It is sent while there are
+// streams that starve for it.
+type Returned struct{}
+
+var theReturned = &Returned{}
+
 // Reset says that our side reset a stream for the peer's fault: a glitch.
 type Reset struct{ ID frame.StreamID }
 

@@ -28,6 +28,12 @@ func (a *Actor) perform() {
 	if fx.Credit > 0 {
 		a.cfg.Conn.Tell(newCredit(a.slot, fx.CreditID, fx.Credit))
 	}
+	if fx.Starved > 0 {
+		a.cfg.Conn.Tell(&Starved{Slot: a.slot, ID: a.id, N: fx.Starved})
+	}
+	if fx.Returned && a.cfg.Starving != nil && a.cfg.Starving.Load() {
+		a.cfg.Conn.Tell(theReturned)
+	}
 	if a.call != nil {
 		a.tellCall(fx, lastSent)
 	}
@@ -100,6 +106,7 @@ func (a *Actor) done(owed int, lastSent bool) {
 // says which stream it was; 0 when there was none. The connection calls it for
 // an actor that has panicked and is suspended.
 func (a *Actor) Abort(code codes.Code, message string) frame.StreamID {
+	a.m.Abandon()
 	c := a.call
 	if c == nil {
 		return 0

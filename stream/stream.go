@@ -10,14 +10,15 @@
 // # Messages in
 //
 // From the connection: Open, *frame.Headers, *frame.Data, *frame.RSTStream,
-// *streamfsm.Fail, *streamfsm.Lost, Settle. From loopy, by way of the
+// *streamfsm.Grow, Fail and Lost, Settle. From loopy, by way of the
 // connection: *streamfsm.Rejected. From the application's side of the call:
 // *streamfsm.Send, SendHeader, Finish, Consumed, Cancel.
 //
 // # Messages out
 //
 // To loopy: *frame.Outgoing and this stream's *frame.WindowUpdate. To the
-// connection: Done, Credit, Reset. To the application: what Call hands over.
+// connection: Done, Credit, Starved, Returned, Reset. To the application: what
+// Call hands over.
 //
 // # States
 //
@@ -53,6 +54,7 @@ type Config struct {
 	SendLimit int          // octets an application may queue per stream before it waits
 	Threshold int          // octets read before they are reported; at most reportBusy
 	Low       *atomic.Bool // set while the connection's receive window runs low; nil: never
+	Starving  *atomic.Bool // set while a stream of the connection waits for others to return growth; nil: never
 	Clock     *Clock
 }
 
@@ -105,7 +107,7 @@ func (a *Actor) Receive(ctx actor.Context) {
 		a.step(m)
 		consumes.Put(m)
 	case *frame.Data, *frame.RSTStream, *streamfsm.Finish, *streamfsm.SendHeader,
-		*streamfsm.Cancel, *streamfsm.Fail, *streamfsm.Lost, *streamfsm.Rejected:
+		*streamfsm.Grow, *streamfsm.Cancel, *streamfsm.Fail, *streamfsm.Lost, *streamfsm.Rejected:
 		a.step(m)
 	case *Settle:
 		a.settle()

@@ -13,17 +13,22 @@ import (
 	"sync/atomic"
 )
 
-// Buffers come in power-of-two classes from 64 B to 4 MiB. Larger ones are
-// allocated for the occasion and left to the garbage collector: a pool of
-// them would pin more memory than it saves.
+// Buffers come in classes: powers of two from 64 B, and from 64 KiB on four
+// steps to each doubling, so that a message of a little more than 1 MiB does not
+// take two. Beyond 4 MiB they are allocated for the occasion and left to the
+// garbage collector: a pool of them would pin more memory than it saves.
 const (
-	minClassBits = 6
-	maxClassBits = 22
-	classes      = maxClassBits - minClassBits + 1
-	unpooled     = -1
+	minClassBits  = 6
+	largeBits     = 16
+	maxClassBits  = 22
+	firstLarge    = largeBits - minClassBits // the class of 64 KiB
+	stepsPerTwo   = 4
+	classes       = firstLarge + stepsPerTwo*(maxClassBits-largeBits) + 1
+	unpooled      = -1
+	largestPooled = 1 << maxClassBits
 )
 
-var pools [classes]sync.Pool
+var pools [firstLarge]sync.Pool
 
 // Buffer is a pooled run of bytes. The owner may reslice B within its
 // capacity.
@@ -44,9 +49,9 @@ func Get(n int) *Buffer {
 		b.refs.Store(1)
 		return b
 	}
-	b, _ := pools[c].Get().(*Buffer)
+	b := take(c)
 	if b == nil {
-		b = &Buffer{full: make([]byte, 1<<(c+minClassBits)), class: int8(c)}
+		b = &Buffer{full: make([]byte, sizeOf(c)), class: int8(c)}
 	}
 	b.B = b.full[:n]
 	b.refs.Store(1)
@@ -83,19 +88,47 @@ func (b *Buffer) Release() {
 		return
 	}
 	b.B = nil
+	if b.class >= firstLarge {
+		shelves[b.class].put(b)
+		return
+	}
 	pools[b.class].Put(b)
 }
 
 // Cap says how many bytes the buffer really occupies, for budgets.
 func (b *Buffer) Cap() int { return len(b.full) }
 
-func classOf(n int) int {
-	if n <= 1<<minClassBits {
-		return 0
+func take(c int) *Buffer {
+	if c >= firstLarge {
+		return shelves[c].take()
 	}
-	c := bits.Len(uint(n-1)) - minClassBits
-	if c >= classes {
+	b, _ := pools[c].Get().(*Buffer)
+	return b
+}
+
+func classOf(n int) int {
+	switch {
+	case n <= 1<<minClassBits:
+		return 0
+	case n > largestPooled:
 		return unpooled
 	}
-	return c
+	up := bits.Len(uint(n - 1)) // n <= 1<<up
+	if up <= largeBits {
+		return up - minClassBits
+	}
+	// 1<<(up-1) < n: count in quarters of it.
+	quarter := up - 3
+	step := (n - 1) >> quarter // 4..7: in which quarter above 1<<(up-1) the last octet lies
+	return firstLarge + stepsPerTwo*(up-1-largeBits) + step - stepsPerTwo + 1
+}
+
+// sizeOf is how many octets buffers of a class hold.
+func sizeOf(c int) int {
+	if c <= firstLarge {
+		return 1 << (c + minClassBits)
+	}
+	k := c - firstLarge
+	base := 1 << (largeBits + k/stepsPerTwo)
+	return base + k%stepsPerTwo*base/stepsPerTwo
 }

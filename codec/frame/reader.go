@@ -48,9 +48,9 @@ type Room interface {
 	// Announce asks for the first n octets of a message of which only the prefix
 	// has arrived. A refusal makes its memory grow as it arrives.
 	Announce(n int) bool
-	// Extend asks for n more octets for what arrives. A refusal fails the message
-	// with NoBudget.
-	Extend(n int) bool
+	// Extend asks for n more octets for what arrives of a message that has been
+	// given own so far. A refusal fails the message with NoBudget.
+	Extend(n, own int) bool
 	// Cover asks for the n octets beyond the first part: they arrive because the
 	// stream's window has grown. A refusal makes its memory grow as they arrive.
 	Cover(n int) bool
@@ -62,10 +62,10 @@ type Room interface {
 // boundless is the Room of a Reader that has none.
 type boundless struct{}
 
-func (boundless) Announce(int) bool { return true }
-func (boundless) Extend(int) bool   { return true }
-func (boundless) Cover(int) bool    { return true }
-func (boundless) Release(_, _ int)  {}
+func (boundless) Announce(int) bool    { return true }
+func (boundless) Extend(_, _ int) bool { return true }
+func (boundless) Cover(int) bool       { return true }
+func (boundless) Release(_, _ int)     {}
 
 // Reader turns the octets of one connection into frames. It owns the HPACK
 // decoder and the messages that are being put together.

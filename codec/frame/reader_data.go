@@ -110,7 +110,7 @@ func (r *Reader) beginMessage(a *assembly) *Fault {
 		n = min(n, r.cfg.FirstPart)
 		if !r.cfg.Room.Announce(n) {
 			n = min(n, tightStart)
-			if !r.cfg.Room.Extend(n) {
+			if !r.cfg.Room.Extend(n, 0) {
 				return &Fault{Kind: NoBudget, Got: size}
 			}
 		}
@@ -137,7 +137,7 @@ func (r *Reader) grow(a *assembly) *Fault {
 		if have < r.cfg.FirstPart {
 			n = min(n, r.cfg.FirstPart)
 		}
-		if !r.cfg.Room.Extend(n - have) {
+		if !r.cfg.Room.Extend(n-have, a.charged) {
 			return &Fault{Kind: NoBudget, Got: uint64(a.size)}
 		}
 		a.charged += n - have

@@ -114,9 +114,9 @@ type account struct {
 	covered           int  // of it in use
 }
 
-func (a *account) Announce(n int) bool { return !a.tight && a.Extend(n) }
+func (a *account) Announce(n int) bool { return !a.tight && a.Extend(n, 0) }
 
-func (a *account) Extend(n int) bool {
+func (a *account) Extend(n, _ int) bool {
 	if a.held+n > a.limit {
 		return false
 	}

@@ -59,6 +59,7 @@ func (m *Machine) transportDown(err error, fx *Effects) *frame.ConnError {
 func (m *Machine) shut(err error, linger time.Duration, on string, fx *Effects) {
 	m.become(StateClosing, on, fx)
 	m.refuseParked(fx)
+	m.line = line{}
 	why := m.whyLost(err)
 	for i := range m.streams.slots {
 		sl := &m.streams.slots[i]

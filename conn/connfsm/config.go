@@ -29,7 +29,11 @@ type Config struct {
 	// for the larger one.
 	ConnWindow    int          // octets; 1 MiB, and 65,535 at least
 	MaxConnWindow int          // octets; 16 MiB, and ConnWindow at least
-	Budget        *flow.Budget // may be nil: room for everything
+	Budget        *flow.Budget // for received octets; may be nil: room for everything
+
+	// Growth is what the windows of streams may be larger than InitialWindow by,
+	// together.
+	Growth *flow.Budget // may be nil: streams grow unasked
 
 	HandshakeTimeout time.Duration // Start to the peer's first SETTINGS; 10 s, negative: none
 	SettingsTimeout  time.Duration // our SETTINGS to their acknowledgement; 10 s, negative: none

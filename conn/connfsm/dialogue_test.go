@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/callboard-rpc/callboard/codec/frame"
+	"github.com/callboard-rpc/callboard/internal/flow"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the dialogues in testdata say now")
@@ -68,10 +69,11 @@ func play(t *testing.T, script string) string {
 
 // dialogue is two machines and the wire between them.
 type dialogue struct {
-	t    *testing.T
-	now  time.Time
-	side [2]*end
-	out  []string
+	t       *testing.T
+	now     time.Time
+	side    [2]*end
+	process *flow.Budget // what growth is charged to in the end
+	out     []string
 }
 
 // end is one machine and what it wrote that has not arrived.
@@ -83,12 +85,13 @@ type end struct {
 
 // run performs one command:
 //
-//	config client|server [streams=N] [window=N] [maxwindow=N] [last=ID] [keepalive=D] [timeout=D] [idle=D] [age=D] [grace=D]
+//	config client|server [growth=N] [process=N] [streams=N] [window=N] [maxwindow=N] [last=ID] [keepalive=D] [timeout=D] [idle=D] [age=D] [grace=D]
 //	start                                  both sides
 //	deliver                                until the wire is empty
 //	pass D                                 time, with the Ticks that are wanted
 //	client|server open REF | withdraw REF | drain | close | down | wrote N
-//	client|server done ID [owed=N] | credit ID N
+//	client|server done ID [owed=N] | credit ID N | starved ID N | returns N|all | line
+//	others N                               charge the process, or give it back
 //	client|server sends headers|data|message|rst|window|ping|goaway|settings|priority ID [N] [end]
 func (d *dialogue) run(cmd []string) {
 	switch cmd[0] {
@@ -100,6 +103,12 @@ func (d *dialogue) run(cmd []string) {
 		}
 	case "deliver":
 		d.deliver()
+	case "others":
+		if n := number(d.t, cmd[1]); n > 0 {
+			d.process.Force(n)
+		} else {
+			d.process.Refund(-n)
+		}
 	case "pass":
 		d.pass(duration(d.t, cmd[1]))
 	case "client":
@@ -119,6 +128,10 @@ func (d *dialogue) config(role string, args []string) {
 	for _, a := range args {
 		k, v, _ := strings.Cut(a, "=")
 		switch k {
+		case "growth": // of streams, within process if that was given before
+			cfg.Growth = flow.NewBudget(int64(number(d.t, v)), d.process)
+		case "process":
+			d.process = flow.NewBudget(int64(number(d.t, v)), nil)
 		case "streams":
 			cfg.MaxConcurrentStreams = uint32(number(d.t, v))
 		case "window":
@@ -167,6 +180,19 @@ func (d *dialogue) act(r Role, cmd []string) {
 	case "credit":
 		s, id := live(1)
 		d.step(r, &Credit{Slot: s, ID: id, N: arg(2)})
+	case "starved":
+		s, id := live(1)
+		d.step(r, &Starved{Slot: s, ID: id, N: arg(2)})
+	case "line":
+		w := e.m.View().Window
+		d.out = append(d.out, fmt.Sprintf("%s: growth of %d, %d of the process, %d in line", e.name, w.Growth, d.process.Used(), w.Starving))
+	case "returns":
+		if n := int(e.m.cfg.Growth.Used()); cmd[1] == "all" {
+			e.m.cfg.Growth.Refund(n)
+		} else {
+			e.m.cfg.Growth.Refund(arg(1))
+		}
+		d.step(r, &Returned{})
 	case "done":
 		s, id := live(1)
 		ev := &Done{Slot: s, ID: id}

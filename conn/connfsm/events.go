@@ -45,6 +45,19 @@ type Credit struct {
 	N    int
 }
 
+// Starved says that a stream's window may not grow by the N octets that a
+// message lacks. It is answered with a Grow when its turn has come, unless the
+// stream ends before.
+type Starved struct {
+	Slot frame.SlotIndex
+	ID   frame.StreamID
+	N    int
+}
+
+// Returned says that streams have given growth back. It has to be said while
+// Starving.
+type Returned struct{}
+
 // Reset reports that our side reset a stream because the peer broke a rule, or
 // answered a request that never reached a handler: a glitch for the flood
 // budget.
@@ -111,6 +124,14 @@ type Failed struct {
 	Err  *frame.StreamError
 }
 
+// Grow lets the stream in Slot grow by N octets: they are charged to the budget
+// for growth, and the stream's from here on.
+type Grow struct {
+	Slot frame.SlotIndex
+	ID   frame.StreamID
+	N    int
+}
+
 // Gone tells the stream in Slot that its connection is lost to it.
 type Gone struct {
 	Slot        frame.SlotIndex
@@ -156,6 +177,7 @@ type Effects struct {
 	Windows    []*frame.WindowUpdate // the peer's grants, to loopy: of the connection, or with Slot set; loopy judges overflow and frees them
 	Route      []Route               // to stream actors, in order
 	Failed     []Failed              // to stream actors
+	Grow       []Grow                // to stream actors
 	Free       []frame.Frame         // consumed frames that are pooled: give back, with a Data's Message
 	Opened     []Opened
 	Refused    []Refused
@@ -179,6 +201,7 @@ func (fx *Effects) Reset() {
 	empty(&fx.Windows)
 	empty(&fx.Route)
 	empty(&fx.Failed)
+	empty(&fx.Grow)
 	empty(&fx.Free)
 	empty(&fx.Opened)
 	empty(&fx.Refused)

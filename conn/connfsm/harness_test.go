@@ -141,7 +141,7 @@ func check(t failer, m *Machine) {
 	if w.Available < 0 || w.Size > frame.MaxWindow || w.Available > frame.MaxWindow {
 		t.Fatalf("window %+v out of range", w)
 	}
-	held, readable, live := m.owed, 0, 0
+	held, readable, bare, live := m.owed, 0, 0, 0
 	for i := range m.streams.slots {
 		sl := &m.streams.slots[i]
 		if sl.id == 0 {
@@ -150,12 +150,21 @@ func check(t failer, m *Machine) {
 		live++
 		held += sl.held
 		readable += sl.readable
+		bare += min(sl.readable, int(m.cfg.InitialWindow))
 		if m.streams.find(sl.id) != frame.SlotIndex(i) {
 			t.Fatalf("stream %v lives in slot %d but is found in %d", sl.id, i, m.streams.find(sl.id))
 		}
 	}
-	if held != w.Held || readable != m.readable {
-		t.Fatalf("streams hold %d (%d readable), the window %d (%d)", held, readable, w.Held, m.readable)
+	if held != w.Held || readable != m.readable || bare != m.bare {
+		t.Fatalf("streams hold %d (%d readable, %d bare), the window %d (%d, %d)", held, readable, bare, w.Held, m.readable, m.bare)
+	}
+	if w.Lent < 0 || w.Lent > w.Size {
+		t.Fatalf("window %+v", w)
+	}
+	for _, s := range m.line.queue {
+		if m.streams.find(s.id) != s.slot {
+			t.Fatalf("stream %v starves and is gone", s.id)
+		}
 	}
 	if live != m.streams.live || live != m.streams.ids.n || live+len(m.streams.free) != len(m.streams.slots) {
 		t.Fatalf("%d live, %d counted, %d indexed, %d free of %d", live, m.streams.live, m.streams.ids.n, len(m.streams.free), len(m.streams.slots))
@@ -187,6 +196,9 @@ func describe(fx *Effects) []string {
 	}
 	for _, f := range fx.Failed {
 		add("stream %v in slot %d failed: %v", f.ID, f.Slot, f.Err)
+	}
+	for _, g := range fx.Grow {
+		add("stream %v in slot %d grows by %d", g.ID, g.Slot, g.N)
 	}
 	for _, f := range fx.Free {
 		add("drops %s", describeFrame(f))

@@ -91,14 +91,19 @@ func (m *Machine) data(f *frame.Data, fx *Effects) *frame.ConnError {
 		}
 		return drop(f, nil, fx)
 	}
-	m.hold(sl, f)
 	if f.EndStream {
 		sl.ended = true
 	}
 	fx.Route = append(fx.Route, Route{Slot: s, ID: f.StreamID, Frame: f})
-	if m.recv.Available() == 0 {
-		m.relieve(fx)
+	if f.Message != nil && !m.afford(sl, len(f.Message.B)+prefixLen) {
+		// The message goes no further than its stream, whose RPC it ends.
+		f.Fault = &frame.Fault{Kind: frame.NoBudget, Got: uint64(len(f.Message.B)), Limit: uint64(m.cfg.Budget.Limit())}
+		sl.held += f.Size
+		m.abandon(sl, fx)
+		return nil
 	}
+	m.hold(sl, f)
+	m.relieve(fx)
 	return nil
 }
 

@@ -22,9 +22,12 @@ type Machine struct {
 
 	recv     flow.Receive // the connection's receive window
 	readable int          // octets of whole messages that live streams hold
+	bare     int          // of these, what no growth of a stream's window pays for
 	owed     int          // octets that streams which are Done have not read
-	lent     int          // octets the window is larger than it should be, for one message
+	charged  int          // octets the budget is charged with for these two
+	lent     int          // octets the window is larger than it should be, for messages that have only begun
 	read     int          // octets read since the window grew
+	line     line         // streams that may not grow yet
 
 	local    local
 	peer     peerSettings
@@ -81,6 +84,10 @@ func (m *Machine) Step(ev Event, now time.Time, fx *Effects) error {
 		m.done(ev, fx)
 	case *Credit:
 		m.credit(ev, fx)
+	case *Starved:
+		m.starved(ev, fx)
+	case *Returned:
+		m.feed(fx)
 	case *Wrote:
 		m.wrote(ev)
 	case *Tick:

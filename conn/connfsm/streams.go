@@ -28,10 +28,12 @@ func (m *Machine) done(ev *Done, fx *Effects) {
 	}
 	owed := min(ev.Owed, sl.held)
 	back := sl.held - owed
-	m.readable -= sl.readable
+	m.readables(sl, -sl.readable)
 	m.owed += owed
+	m.repay()
 	m.streams.past.remember(ev.ID, sl.fate())
 	m.streams.release(ev.Slot)
+	m.leaveLine(ev.ID)
 	if m.streams.live == 0 {
 		m.idleSince = m.now
 		m.wantIdle(fx)

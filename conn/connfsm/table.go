@@ -11,7 +11,6 @@ type slot struct {
 	id       frame.StreamID // 0: free
 	held     int            // octets of the connection's window this stream has not given back
 	readable int            // those of them that belong to whole messages
-	missing  int            // octets to come of the message that has begun to arrive; 0: none has
 	ended    bool           // the peer sent END_STREAM
 	reset    bool           // the peer sent RST_STREAM
 	gone     bool           // the stream was told that it is lost

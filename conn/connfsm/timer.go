@@ -43,10 +43,11 @@ func (m *Machine) rearm(fx *Effects) *frame.ConnError {
 	idle := m.idleLimit(fx)
 	age := m.ageLimit(fx)
 	drain := m.drainLimit(fx)
+	growth := m.awaitGrowth(fx)
 	if m.state.over() {
 		return nil
 	}
-	for _, t := range [...]time.Time{handshake, ack, alive, idle, age, drain} {
+	for _, t := range [...]time.Time{handshake, ack, alive, idle, age, drain, growth} {
 		m.want(t, fx)
 	}
 	return nil

@@ -41,7 +41,9 @@ type Window struct {
 	Size, Available, Held       int
 	Granted, Received, Consumed int64
 	Owed                        int // of Held: of streams that are over, but not read
-	Lent                        int // of Size: for one message that is larger than the window
+	Lent                        int // of Size: for messages that have only begun
+	Growth                      int // of all streams: what their windows are larger by than in the beginning
+	Starving                    int // streams whose windows may not grow yet
 }
 
 // Streams is the stream table.
@@ -75,6 +77,10 @@ func (m *Machine) View() View {
 		KeepaliveWait: m.wire.alive.seq != 0 && !m.heard, KeepaliveSent: m.wire.alive.sent,
 		NextTick: m.armed, Strikes: m.wire.strikes,
 		Started: m.started, DrainReason: m.drain.reason, DrainFinal: m.drain.final, GoAway: m.goAway,
+	}
+	v.Window.Starving = len(m.line.queue)
+	if m.cfg.Growth != nil {
+		v.Window.Growth = int(m.cfg.Growth.Used())
 	}
 	if !m.glitches.off {
 		v.GlitchTokens = m.glitches.bucket.Tokens(m.now)

@@ -1,10 +1,6 @@
 package connfsm
 
-import (
-	"math"
-
-	"github.com/callboard-rpc/callboard/codec/frame"
-)
+import "github.com/callboard-rpc/callboard/codec/frame"
 
 // prefixLen is the length of a gRPC message's prefix, part of what its stream
 // holds but not of Data.Message.
@@ -14,11 +10,16 @@ const prefixLen = 5
 func (m *Machine) hold(sl *slot, f *frame.Data) {
 	sl.held += f.Size
 	if f.Message != nil {
-		n := min(len(f.Message.B)+prefixLen, sl.held-sl.readable)
-		sl.readable += n
-		m.readable += n
+		m.readables(sl, min(len(f.Message.B)+prefixLen, sl.held-sl.readable))
 	}
-	sl.missing = f.Pending
+}
+
+// readables counts n octets more of whole messages that a stream holds.
+func (m *Machine) readables(sl *slot, n int) {
+	m.readable += n
+	m.bare -= min(sl.readable, int(m.cfg.InitialWindow))
+	sl.readable += n
+	m.bare += min(sl.readable, int(m.cfg.InitialWindow))
 }
 
 // credit gives back what an application has read.
@@ -34,37 +35,34 @@ func (m *Machine) credit(ev *Credit, fx *Effects) {
 		}
 		n = min(n, sl.held)
 		sl.held -= n
-		r := min(n, sl.readable)
-		sl.readable -= r
-		m.readable -= r
+		m.readables(sl, -min(n, sl.readable))
 	} else {
 		n = min(n, m.owed)
 		m.owed -= n
 	}
 	m.read += n
+	m.repay()
 	m.giveBack(n, fx)
-	if m.read >= m.recv.Size() {
+	if m.read >= m.recv.Size()-m.lent {
 		m.read = 0
-		m.widen(fx)
+		m.grant(m.recv.Grow(m.wider()), fx)
 	}
 }
 
-// giveBack lets the peer send n octets more, except for those it was lent. The
-// WINDOW_UPDATE waits until it is worth its frame, or until the peer cannot go
-// on without it.
+// giveBack lets the peer send n octets more, except for those it was lent for
+// messages that are complete now. The WINDOW_UPDATE waits until it is worth its
+// frame.
 func (m *Machine) giveBack(n int, fx *Effects) {
 	if n == 0 {
 		return
 	}
-	if repaid := min(n, m.lent); repaid > 0 {
+	if repaid := min(n, m.lent-(m.partial()-n)); repaid > 0 {
 		m.lent -= repaid
 		m.recv.Shrink(repaid)
 	}
 	update, _ := m.recv.Consume(n)
 	m.grant(update, fx)
-	if m.recv.Available() == 0 {
-		m.relieve(fx)
-	}
+	m.relieve(fx)
 }
 
 func (m *Machine) grant(n int, fx *Effects) {
@@ -73,71 +71,56 @@ func (m *Machine) grant(n int, fx *Effects) {
 	}
 }
 
-// widen doubles the window if there is memory for what the peer may then send.
-// The budget is asked, not charged: it is charged for octets that arrive.
-func (m *Machine) widen(fx *Effects) bool {
+// wider is by how much the window may grow: it doubles if there is memory for
+// what the peer may then send. The budget is asked, not charged: it is charged
+// for messages that arrive.
+func (m *Machine) wider() int {
 	size := m.recv.Size() - m.lent
 	n := min(size, m.cfg.MaxConnWindow-size)
-	if n <= 0 || m.cfg.Budget != nil && m.cfg.Budget.Left() < int64(size+n) {
-		return false
+	if n <= 0 || m.cfg.Budget != nil && m.cfg.Budget.Left()+int64(m.charged) < int64(size+n) {
+		return 0
 	}
-	m.grant(m.recv.Grow(n), fx)
-	return true
+	return n
 }
 
-// relieve looks after a peer that has nothing left to send with. As long as an
-// application can read something, that is flow control at work. But if all that
-// is held are the beginnings of messages, nobody can ever read: then the window
-// grows; or it is lent to the one message that is larger than it; or, of
-// several messages, the newest has to go.
+// relieve looks after a peer that has little left to send with. The beginnings
+// of messages do not count against the window: nobody can read them, and what
+// bounds them is the windows of their streams. So the peer is lent what they
+// take, and the window only bounds what waits to be read. If it is used up by
+// that, it grows as long as there is memory for it; beyond, it is flow control
+// at work.
 func (m *Machine) relieve(fx *Effects) {
-	if m.state.over() {
+	size, available := m.recv.Size()-m.lent, m.recv.Available()
+	if available >= size/lowFraction || m.state.over() {
 		return
 	}
-	if update := m.recv.Flush(); update > 0 {
-		m.grant(update, fx)
-		return
+	loan := max(min(m.partial()-m.lent, m.most()-m.recv.Size()), 0)
+	due := m.recv.Size() + loan - m.recv.Held() - available
+	growth := 0
+	if due < size/lowFraction {
+		if available > 0 {
+			return
+		}
+		growth = m.wider() // streams that are read slowly shall not stop the others
 	}
-	if m.readable > 0 || m.owed > 0 {
-		return
-	}
-	newest, count := m.partial()
-	switch {
-	case count == 0 || m.widen(fx):
-	case count == 1:
-		n := min(m.streams.slots[newest].missing, math.MaxInt32-m.recv.Size())
-		m.lent += n
-		m.grant(m.recv.Grow(n), fx)
-	default:
-		m.evict(newest, fx)
+	if due+growth > 0 {
+		m.lent += loan
+		m.grant(m.recv.Grow(loan+growth), fx)
 	}
 }
 
-// partial finds the newest stream with an unfinished message and counts them.
-func (m *Machine) partial() (newest frame.SlotIndex, count int) {
-	newest = frame.NoSlot
-	for i := range m.streams.slots {
-		sl := &m.streams.slots[i]
-		if sl.missing == 0 || sl.held == 0 {
-			continue
-		}
-		count++
-		if newest == frame.NoSlot || sl.id > m.streams.slots[newest].id {
-			newest = frame.SlotIndex(i)
-		}
-	}
-	return newest, count
-}
+// partial is how many octets are held of messages that are not complete.
+func (m *Machine) partial() int { return m.recv.Held() - m.unread() }
 
-// evict fails a stream in favour of older ones. What it holds is of no use to
-// anybody, so the others may have it at once.
-func (m *Machine) evict(s frame.SlotIndex, fx *Effects) {
-	sl := &m.streams.slots[s]
-	d := frame.NewData()
-	d.StreamID = sl.id
-	d.Fault = &frame.Fault{Kind: frame.NoBudget, Got: uint64(sl.held), Limit: uint64(m.recv.Size())}
-	fx.Route = append(fx.Route, Route{Slot: s, ID: sl.id, Frame: d})
-	m.abandon(sl, fx)
+// most is how large the window may ever be: every stream has its own window,
+// and what these have grown by has been admitted.
+func (m *Machine) most() int {
+	growth := int64(frame.MaxWindow)
+	if g := m.cfg.Growth; g != nil {
+		growth = min(max(g.Limit(), g.Used()), frame.MaxWindow)
+	}
+	n := int64(m.streams.live)*int64(m.cfg.InitialWindow) + growth + int64(m.owed)
+	return int(min(n, frame.MaxWindow))
 }
 
 // abandon gives back what a stream holds of a message that will never be
@@ -145,7 +128,8 @@ func (m *Machine) evict(s frame.SlotIndex, fx *Effects) {
 // here on its credits count for no more than is left.
 func (m *Machine) abandon(sl *slot, fx *Effects) {
 	n := sl.held - sl.readable
-	sl.held, sl.missing, sl.void = sl.readable, 0, true
+	sl.held, sl.void = sl.readable, true
+	m.leaveLine(sl.id)
 	m.giveBack(n, fx)
 }
 

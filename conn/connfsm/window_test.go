@@ -91,7 +91,6 @@ func TestLoneMessageLargerThanTheWindowCanFinish(t *testing.T) {
 			window += granted(b.step(message(1, n, total)))
 		}
 	}
-	b.diff("lent", b.m.View().Window.Lent, total-65535)
 	window += granted(b.step(&Credit{Slot: s, ID: 1, N: total}))
 	b.diff("lent after reading", b.m.View().Window.Lent, 0)
 	b.diff("size after reading", b.m.View().Window.Size, 65535)
@@ -100,24 +99,65 @@ func TestLoneMessageLargerThanTheWindowCanFinish(t *testing.T) {
 	}
 }
 
-func TestNewestOfManyPartialMessagesGoes(t *testing.T) {
+// However many messages have begun, and however little of each has arrived: the
+// connection's window lets them go on.
+func TestBeginningsOfMessagesAreLentTheirRoom(t *testing.T) {
 	b := fixed(t)
-	b.begin(1, false)
-	newest := b.begin(3, false)
-	b.step(partial(1, 30000, 90000))
-	b.step(partial(3, 30000, 90000))
-	fx := b.step(partial(1, 5535, 84465))
-	b.diff("routes", len(fx.Route), 2)
-	d, _ := fx.Route[1].Frame.(*frame.Data)
-	if fx.Route[1].ID != 3 || d == nil || d.Fault == nil || d.Fault.Kind != frame.NoBudget {
-		t.Fatalf("routes %+v", fx.Route)
+	const streams, first = 100, 60_000
+	slots := make([]frame.SlotIndex, streams)
+	window := 65535
+	for i := range slots {
+		slots[i] = b.begin(frame.StreamID(2*i+1), false)
 	}
-	b.diff("its octets are the others'", granted(fx), 30000)
-	fx = b.step(partial(3, 1000, 89000)) // on its way before the reset
-	b.diff("routes of the failed stream", len(fx.Route), 0)
-	b.step(&Done{Slot: newest, ID: 3})
-	b.diff("what is due", granted(b.step(partial(1, 29000, 55465))), 1000)
-	b.diff("lone again: it gets what is missing", granted(b.step(partial(1, 1000, 54465))), 54465)
+	for sent := 0; sent < first; sent += 10_000 {
+		for i := range slots {
+			if window < 10_000 {
+				t.Fatalf("stalled at stream %d after %d octets: %+v", i, sent, b.m.View().Window)
+			}
+			window += granted(b.step(partial(frame.StreamID(2*i+1), 10_000, 90_000-sent))) - 10_000
+		}
+	}
+	// They are complete now, and wait to be read: that is what the window bounds.
+	for i := range slots {
+		if window < 30_000 {
+			break
+		}
+		window += granted(b.step(message(frame.StreamID(2*i+1), 30_000, 90_000))) - 30_000
+	}
+	if b.m.readable < 65535 || b.m.readable > 65535+3*90_000 {
+		t.Errorf("%d octets wait to be read, the window is 65,535", b.m.readable)
+	}
+	for i, s := range slots {
+		id := frame.StreamID(2*i + 1)
+		if n := b.m.streams.slots[s].held; n > 0 {
+			window += granted(b.step(&Credit{Slot: s, ID: id, N: n}))
+		}
+		window += granted(b.step(&Done{Slot: s, ID: id}))
+	}
+	v := b.m.View().Window
+	b.diff("lent", v.Lent, 0)
+	b.diff("size", v.Size, 65535)
+	b.diff("the peer's idea of it", window, v.Available)
+}
+
+// What is lent stays within what the streams' own windows come to.
+func TestLoanIsBoundedByTheStreamsWindows(t *testing.T) {
+	growth := flow.NewBudget(100_000, flow.NewBudget(1_000_000, nil))
+	b := newBench(t, Config{Role: Server, ConnWindow: 65535, MaxConnWindow: 65535, Growth: growth})
+	b.begin(1, false)
+	s := b.begin(3, false)
+	window := 65535
+	for _, n := range []int{60_000, 60_000, 60_000, 60_000} {
+		n = min(n, window)
+		window += granted(b.step(partial(1, n, 500_000))) - n
+	}
+	b.diff("may send", b.m.View().Window.Held+window, 2*65535+100_000)
+	// A message that is let in although it is larger than all growth.
+	window += granted(b.step(&Starved{Slot: s, ID: 3, N: 200_000}))
+	for window > 0 {
+		window += granted(b.step(partial(3, window, 500_000))) - window
+	}
+	b.diff("may send", b.m.View().Window.Held, 2*65535+200_000)
 }
 
 func TestResetGivesBackAnUnfinishedMessage(t *testing.T) {
@@ -131,26 +171,24 @@ func TestResetGivesBackAnUnfinishedMessage(t *testing.T) {
 	b.step(&Done{Slot: s, ID: 1})
 }
 
-func TestWindowGrowsBeforeAnybodyGoes(t *testing.T) {
-	b := newBench(t, Config{Role: Server, ConnWindow: 65535})
-	b.begin(1, false)
-	b.begin(3, false)
-	b.step(partial(1, 30000, 90000))
-	fx := b.step(partial(3, 35535, 90000))
-	b.diff("granted", granted(fx), 65535)
-	b.diff("routes", len(fx.Route), 1)
-}
-
-func TestReadableMessagesAreWaitedFor(t *testing.T) {
+func TestUnreadMessagesFillTheWindow(t *testing.T) {
 	b := fixed(t)
 	s := b.begin(1, false)
 	b.begin(3, false)
-	b.step(message(1, 1000, 1000))
-	fx := b.step(partial(3, 64535, 90000))
-	b.diff("effects", len(fx.Control)+len(fx.Route), 1)
+	b.step(message(1, 65535, 65535))
+	b.diff("available", b.m.View().Window.Available, 0)
 	// However little is read, a peer that has nothing left hears of it.
-	fx = b.step(&Credit{Slot: s, ID: 1, N: 1000})
-	b.diff("granted", granted(fx), 1000)
+	b.diff("granted", granted(b.step(&Credit{Slot: s, ID: 1, N: 1000})), 1000)
+	// The beginning of a message takes nothing of it.
+	b.diff("granted", granted(b.step(partial(3, 1000, 90000))), 1000)
+}
+
+func TestWindowGrowsForUnreadMessages(t *testing.T) {
+	b := newBench(t, Config{Role: Server, ConnWindow: 65535, MaxConnWindow: 200_000})
+	b.begin(1, false)
+	b.diff("granted", granted(b.step(message(1, 65535, 65535))), 65535)
+	b.diff("granted", granted(b.step(message(1, 65535, 65535))), 200_000-2*65535)
+	b.diff("granted", granted(b.step(message(1, 200_000-2*65535, 200_000-2*65535))), 0)
 }
 
 func TestStepsOnTheWayOfDataDoNotAllocate(t *testing.T) {

@@ -138,3 +138,6 @@ func (q *Queue) control(f frame.Control) {
 		f.Free()
 	}
 }
+
+// CopyBelow changes Config.CopyBelow, once the transport is known.
+func (q *Queue) CopyBelow(n int) { q.cfg.CopyBelow = n }

@@ -20,16 +20,16 @@ func NewRoom(first, growth *Budget) *Room { return &Room{first: first, growth: g
 // arrived. It may have half of what is left: the other half is for octets that
 // arrive, so that announcements cannot shut others out.
 func (r *Room) Announce(n int) bool {
-	return int64(n) <= r.first.Left()/2 && r.Extend(n)
+	return int64(n) <= r.first.Left()/2 && r.Extend(n, 0)
 }
 
-// Extend takes n octets for what arrives of a message. A connection that holds
-// nothing else gets them in any case.
-func (r *Room) Extend(n int) bool {
+// Extend takes n octets for what arrives of a message that has own octets of
+// memory already. A connection that holds nothing else gets them in any case.
+func (r *Room) Extend(n, own int) bool {
 	if r.first.Charge(n) {
 		return true
 	}
-	if r.first.Used() > 0 {
+	if r.first.Used() > int64(own) {
 		return false
 	}
 	r.first.Force(n)

@@ -152,3 +152,22 @@ func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
 func withMetadata(ctx context.Context, kv ...string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, kv...)
 }
+
+// scripts serves one connection after the other, each with a script of its own.
+// The channel closes with the last.
+func scripts(l *testpeer.Listener, each ...func(p *testpeer.Peer)) <-chan struct{} {
+	done := make(chan struct{})
+	var serve func(i int)
+	serve = func(i int) {
+		l.Script(func(p *testpeer.Peer) {
+			if i+1 < len(each) {
+				serve(i + 1) // only now: two that wait would be served in any order
+			} else {
+				defer close(done)
+			}
+			each[i](p)
+		})
+	}
+	serve(0)
+	return done
+}

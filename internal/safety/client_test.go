@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
+	"github.com/callboard-rpc/callboard"
 	"github.com/callboard-rpc/callboard/internal/testpeer"
 )
 
@@ -79,11 +80,11 @@ func TestServerOverrunsTheConnectionWindow(t *testing.T) {
 		p.Handshake()
 		id := p.ExpectRequest().ID
 		p.Headers(id, testpeer.Response()...)
-		p.Flood(2000, func(int) { p.Data(id, payload(t, 1000)) })
+		p.Flood(2000, func(int) { p.Data(id, payload(t, 997)) }) // never to the window's last octet
 		p.ExpectGoAway(http2.ErrCodeFlowControl)
 		p.ExpectClosed(soon)
 	})
-	c := call(t, l.Addr())
+	c := call(t, l.Addr(), callboard.WithInitialWindowSize(4<<20))
 	cs := c.stream(deadline(t), chat)
 	<-done
 	got, err := drain(cs)

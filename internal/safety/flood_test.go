@@ -180,7 +180,7 @@ func TestHonestTrafficIsNoFlood(t *testing.T) {
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
 	p.Headers(1, testpeer.Request(chat)...)
-	msg := payload(t, 8000)
+	msg := payload(t, 4000)
 	for range 3000 {
 		p.Data(1, msg)
 		p.ExpectMessage(1)

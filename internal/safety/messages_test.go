@@ -119,7 +119,7 @@ func TestMessageSizeIsJudgedBeforeItArrives(t *testing.T) {
 		}
 	}
 	t.Run("exactly 4 MiB", func(t *testing.T) {
-		s := serve(t)
+		s := serve(t, roomy)
 		p := testpeer.Dial(t, s.addr)
 		p.Handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 8 << 20})
 		p.WindowUpdate(0, 8<<20)
@@ -138,30 +138,29 @@ func allocated() int64 {
 	return int64(m.TotalAlloc)
 }
 
-// sendWithin sends DATA as the windows allow: 1 MiB of connection at first.
+// sendWithin sends DATA as the connection's window allows, to its last octet.
+// It is for one sender that begins with a fresh connection.
 func sendWithin(p *testpeer.Peer, id uint32, b []byte, end bool) {
-	const piece, window = 16 << 10, 1 << 20
-	sent := 0
-	for len(b) > 0 {
-		n := min(piece, len(b))
-		if over := int64(sent+n) - window; over > 0 {
-			p.ExpectCredit(0, over+announced)
+	const piece, window = 16 << 10, 1<<20 - announced
+	for sent := 0; sent < len(b); {
+		n := min(piece, len(b)-sent, window+int(p.Credit(0))-sent)
+		if n == 0 {
+			p.ExpectCredit(0, int64(sent+1-window))
+			continue
 		}
-		if last := n == len(b); last && end {
-			p.DataEnd(id, b[:n])
+		if sent += n; end && sent == len(b) {
+			p.DataEnd(id, b[sent-n:])
 		} else {
-			p.Data(id, b[:n])
+			p.Data(id, b[sent-n:sent])
 		}
-		b = b[n:]
-		sent += n
 	}
 }
 
 func TestDecompressionBombs(t *testing.T) {
-	bomb := framed(1, gzipped(t, encoded(t, 512<<20)))
+	bomb := framed(1, gzipped(t, encoded(t, 128<<20)))
 	for name, path := range map[string]string{"unary": echo, "streaming": sink} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t)
+			s := serve(t, roomy)
 			p := testpeer.Dial(t, s.addr)
 			p.Handshake()
 			before := allocated()
@@ -169,7 +168,7 @@ func TestDecompressionBombs(t *testing.T) {
 			sendPieces(p, 1, bomb, true)
 			p.ExpectTrailers(1, codes.ResourceExhausted)
 			if n := allocated() - before; n > 64<<20 {
-				t.Errorf("%d octets were allocated for a bomb of 512 MiB, the limit is 4 MiB", n)
+				t.Errorf("%d octets were allocated for a bomb of 128 MiB, the limit is 4 MiB", n)
 			}
 			alive(t, p, 3)
 		})
@@ -235,8 +234,8 @@ func TestConcurrentBombs(t *testing.T) {
 
 // The RPC that is cancelled gives its place among the inflations up.
 func TestCancelledBombsMakeRoom(t *testing.T) {
-	s := serve(t, callboard.MaxRecvMsgSize(1<<30))
-	bomb := framed(1, gzipped(t, encoded(t, 512<<20)))
+	s := serve(t, roomy, callboard.MaxRecvMsgSize(1<<30))
+	bomb := framed(1, gzipped(t, encoded(t, 128<<20)))
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
 	for i := range 4 * runtime.GOMAXPROCS(0) {

@@ -25,6 +25,10 @@ const (
 	awhile = 150 * time.Millisecond
 )
 
+// roomy gives streams so much room that the connection's window, or a budget, is
+// what they meet first.
+var roomy = callboard.InitialWindowSize(4 << 20)
+
 // server is a callboard server in a system of its own.
 type server struct {
 	*probe

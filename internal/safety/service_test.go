@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -24,6 +25,7 @@ const (
 	sink    = "/safety.S/Sink"   // reads all, answers how much it was
 	pour    = "/safety.S/Pour"   // reads one message, sends copies of it until it cannot
 	chat    = "/safety.S/Chat"   // answers each message with itself
+	slow    = "/safety.S/Slow"   // reads all, not before it is told to by a pause in what arrives
 	crash   = "/safety.S/Crash"  // unary, panics
 	crashes = "/safety.S/Crash2" // streaming, panics after the first message
 )
@@ -64,7 +66,7 @@ func (p *probe) desc() *grpc.ServiceDesc {
 			{MethodName: "Crash", Handler: p.unary(func(context.Context, *bytesValue) (*bytesValue, error) { panic("handler panics\r\n") })},
 		},
 		Streams: []grpc.StreamDesc{
-			stream("Hold", p.hold), stream("Deaf", p.deaf), stream("Sink", p.sink), stream("Pour", p.pour), stream("Chat", p.chat),
+			stream("Hold", p.hold), stream("Deaf", p.deaf), stream("Sink", p.sink), stream("Pour", p.pour), stream("Chat", p.chat), stream("Slow", p.slow),
 			stream("Crash2", func(ss grpc.ServerStream) error {
 				_ = ss.RecvMsg(new(bytesValue))
 				panic("stream handler panics")
@@ -113,6 +115,12 @@ func (*probe) sink(ss grpc.ServerStream) error {
 		}
 		n += len(m.GetValue())
 	}
+}
+
+// slow gives the peer time to send all it may.
+func (p *probe) slow(ss grpc.ServerStream) error {
+	<-time.After(awhile)
+	return p.sink(ss)
 }
 
 func (p *probe) pour(ss grpc.ServerStream) error {

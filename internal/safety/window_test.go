@@ -1,6 +1,7 @@
 package safety_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -24,13 +25,17 @@ func TestStreamWindowIsEnforced(t *testing.T) {
 }
 
 func TestConnectionWindowIsEnforced(t *testing.T) {
-	s := serve(t)
+	s := serve(t, roomy)
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
-	for i := range 4 {
-		p.Headers(odd(i), testpeer.Request(hold)...)
-		sendPieces(p, odd(i), payload(t, 300_000), false)
-	}
+	p.Batch(func() {
+		for i := range 4 {
+			p.Headers(odd(i), testpeer.Request(deaf)...)
+			for range 20 { // none of it is read
+				p.Data(odd(i), payload(t, 15_000))
+			}
+		}
+	})
 	p.ExpectGoAway(http2.ErrCodeFlowControl)
 	p.ExpectClosed(soon)
 }
@@ -38,7 +43,7 @@ func TestConnectionWindowIsEnforced(t *testing.T) {
 // What no application reads is not granted anew, on either level; what is read
 // is, and nothing gets lost on the way.
 func TestWindowsAreChargedUntilTheApplicationReads(t *testing.T) {
-	s := serve(t)
+	s := serve(t, roomy)
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
 	p.Headers(1, testpeer.Request(deaf)...)
@@ -160,33 +165,81 @@ func TestPartialMessagesAreBudgeted(t *testing.T) {
 	for _, p := range peers {
 		p.ExpectAlive()
 	}
-	s.settled(conns * streams)
-	// 600 messages of 4 MiB are announced: 2.4 GiB. Each connection may hold
-	// 16 MiB, half of it for what was only announced.
-	if grown := held() - before; grown > conns*(18<<20) {
+	// 600 messages of 4 MiB are announced: 2.4 GiB.
+	if grown := held() - before; grown > processBudget+24<<20 {
 		t.Errorf("%d octets are held", grown)
+	}
+	if n := s.started.Load(); n != conns*streams {
+		t.Errorf("%d handlers were started, want %d", n, conns*streams)
+	}
+	for _, p := range peers {
+		p.Close() // and everything is given back
+	}
+	s.settled(0)
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	p.Headers(1, testpeer.Request(sink)...)
+	sendWithin(p, 1, payload(t, 4<<20-64), true)
+	p.ExpectTrailers(1, codes.OK)
+}
+
+// Messages that have begun do not stop each other, however small the
+// connection's window is: each can be finished.
+func TestBegunMessagesDoNotStopEachOther(t *testing.T) {
+	const streams, window = 16, 256 << 10
+	s := serve(t, roomy, callboard.InitialConnWindowSize(window))
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	msg := payload(t, 1<<20)
+	for i := range streams {
+		p.Headers(odd(i), testpeer.Request(sink)...)
+	}
+	sent := 0
+	for at := 0; at < len(msg); {
+		n := min(8<<10, len(msg)-at)
+		for i := range streams {
+			if over := int64(sent + n - 65_535); over > 0 {
+				p.ExpectCredit(0, over)
+			}
+			if at+n == len(msg) {
+				p.DataEnd(odd(i), msg[at:])
+			} else {
+				p.Data(odd(i), msg[at:at+n])
+			}
+			sent += n
+		}
+		at += n
+	}
+	for i := range streams {
+		p.ExpectTrailers(odd(i), codes.OK)
 	}
 }
 
-// When many messages fill the connection's window and none of them can ever be
-// complete, the newest gives way.
+// With the process's budget used up by others, a connection still gets one
+// message through; the newer of two ends.
 func TestTheNewestMessageGivesWay(t *testing.T) {
-	s := serve(t, callboard.InitialConnWindowSize(256<<10))
+	s := serve(t, roomy)
+	msg := payload(t, 16_000)
+	for range processBudget>>20 + 10 {
+		p := testpeer.Dial(t, s.addr)
+		p.Handshake()
+		p.Headers(1, testpeer.Request(deaf)...)
+		for range 65 {
+			p.Data(1, msg)
+		}
+		p.ExpectAlive()
+	}
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
-	const streams = 16
-	size := 1 << 20
-	body := make([]byte, (256<<10)/streams-5)
-	for i := range streams {
-		p.Headers(odd(i), testpeer.Request(sink)...)
-		p.Data(odd(i), append(testpeer.Prefix(0, uint32(size)), body...))
+	big := payload(t, 900_000)
+	for _, id := range []uint32{1, 3} {
+		p.Headers(id, testpeer.Request(sink)...)
+		sendPieces(p, id, big[:40_000], false)
 	}
-	// The window is used up, 16 messages have begun, none can be finished.
-	p.ExpectTrailers(odd(streams-1), codes.ResourceExhausted)
-	if got := p.Credit(0); got == 0 {
-		t.Error("nothing was granted to the others")
-	}
-	p.ExpectAlive()
+	p.ExpectTrailers(3, codes.ResourceExhausted)
+	sendPieces(p, 1, big[40_000:], true)
+	p.ExpectTrailers(1, codes.OK)
+	alive(t, p, 5)
 }
 
 // One message up to the receive limit fits whatever the windows are.
@@ -212,26 +265,87 @@ func TestOneMessageAlwaysFits(t *testing.T) {
 }
 
 // Octets that applications do not read are bounded for the process, however
-// many connections bring them.
+// many connections bring them. What does not fit ends its RPC; what is small
+// goes on everywhere.
 func TestUnreadOctetsAreBounded(t *testing.T) {
-	const conns = 40
-	s := serve(t)
+	const conns, streams = 120, 4
+	s := serve(t, roomy)
 	before := held()
+	msg := payload(t, 16_000)
+	var peers []*testpeer.Peer
 	for range conns {
 		p := testpeer.Dial(t, s.addr)
 		p.Handshake()
-		for i := range 4 {
+		for i := range streams {
 			p.Headers(odd(i), testpeer.Request(deaf)...)
 			for range 16 {
-				p.Data(odd(i), payload(t, 16_000))
+				p.Data(odd(i), msg)
 			}
 		}
 		p.ExpectAlive()
+		peers = append(peers, p)
 	}
-	s.settled(4 * conns)
-	if grown := held() - before; grown > conns*(2<<20) {
-		t.Errorf("%d octets are held, the windows come to %d", grown, conns<<20)
+	s.settled(conns * streams)
+	// 120 MiB are let through by the windows; each connection has 64 KiB and a
+	// message for nothing.
+	if grown, most := held()-before, int64(processBudget+conns*(64<<10+16<<10)+24<<20); grown > most {
+		t.Errorf("%d octets are held, more than %d", grown, most)
 	}
+	for _, p := range peers[conns-5:] {
+		alive(t, p, 101)
+	}
+	s.release()
+	failed := 0
+	for _, p := range peers {
+		for i := range streams {
+			if a := p.ExpectTrailers(odd(i), codes.OK, codes.ResourceExhausted); a.Code != codes.OK {
+				failed++
+			}
+		}
+	}
+	_ = failed // Deaf has nothing to say: it never learns
+	s.settled(0)
+	// All of it is given back: a new connection may hold as much again.
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	p.Headers(1, testpeer.Request(sink)...)
+	for range 60 {
+		p.Data(1, msg)
+	}
+	p.DataEnd(1, nil)
+	p.ExpectTrailers(1, codes.OK)
+}
+
+// The stream whose message does not fit ends, and says why.
+func TestWhatDoesNotFitEndsItsRPC(t *testing.T) {
+	s := serve(t, roomy)
+	msg := payload(t, 16_000)
+	fill := func(p *testpeer.Peer, path string) {
+		p.Handshake()
+		p.Headers(1, testpeer.Request(path)...)
+		for range 64 {
+			p.Data(1, msg)
+		}
+		p.ExpectAlive()
+	}
+	for range processBudget>>20 + 10 {
+		fill(testpeer.Dial(t, s.addr), deaf)
+	}
+	late := testpeer.Dial(t, s.addr)
+	fill(late, slow)
+	late.ExpectTrailers(1, codes.ResourceExhausted)
+	alive(t, late, 3)
+}
+
+// A stream that nobody reads does not stop the others of its connection: the
+// connection's window grows while there is memory for it.
+func TestUnreadStreamsDoNotStopOthers(t *testing.T) {
+	s := serve(t, roomy)
+	p := testpeer.Dial(t, s.addr)
+	p.Handshake()
+	p.Headers(1, testpeer.Request(deaf)...)
+	sendWithin(p, 1, bytes.Repeat(payload(t, 15_000), 200), false)
+	alive(t, p, 3)
 }
 
 // A reader whose connection is busy stops reading: the peer feels it as TCP

@@ -55,12 +55,12 @@ func TestDialogues(t *testing.T) {
 
 func runDialogue(t *testing.T, script string) string {
 	var out strings.Builder
-	d := &dialogue{}
-	d.client, d.server = newPair(func(ok bool, format string, args ...any) {
+	d := &dialogue{must: func(ok bool, format string, args ...any) {
 		if !ok {
 			t.Fatalf(format, args...)
 		}
-	})
+	}}
+	d.client, d.server = newPair(d.must)
 	skipping := false
 	for _, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
 		switch {
@@ -83,6 +83,7 @@ func runDialogue(t *testing.T, script string) string {
 }
 
 type dialogue struct {
+	must           func(ok bool, format string, args ...any)
 	client, server *side
 	id             frame.StreamID
 }
@@ -90,6 +91,11 @@ type dialogue struct {
 // run performs one command and returns what was said.
 func (d *dialogue) run(line string) []string {
 	words := strings.Fields(line)
+	if words[0] == "budget" { // budget <octets>: begin anew, with so much growth for either side
+		n, _ := strconv.Atoi(words[1])
+		d.client, d.server = newBudgetedPair(d.must, int64(n))
+		return d.heard()
+	}
 	if words[0] == "carry" {
 		d.carryAll(words[1:])
 		return d.heard()
@@ -198,6 +204,19 @@ func (d *dialogue) command(s *side, what string, args []string) {
 			s.say("~> %v", p)
 		}
 		s.wire = nil
+	case "feed": // lets the stream grow that starves
+		if !s.feed() {
+			s.say("nobody starves, or the budget is still tight")
+		}
+	case "holds": // holds <octets>: others of the connection take or return growth
+		if n := number(0); n >= 0 {
+			s.growth.Force(n)
+		} else {
+			s.growth.Refund(-n)
+		}
+	case "window":
+		v := s.m.View()
+		s.say("window of %d, charged %d of %d", v.Size, v.Growth, s.growth.Used())
 	case "later":
 		s.now = s.now.Add(time.Second)
 	case "gets": // gets headers|data|rst ...: a frame that the other machine did not send

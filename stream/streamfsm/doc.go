@@ -56,6 +56,20 @@
 // application or is released. Headers go to the application (Accept, Header,
 // Outcome.Trailer) or are freed; Data and RSTStream are freed.
 //
+// # Windows
+//
+// A stream's receive window begins at InitialWindow. A message that does not
+// fit makes it grow by all that the message lacks, charged to Config.Growth; it
+// stays as large while that budget is not tight, and what is given back is
+// reported with Returned. Refused, the machine reports Starved, once, and waits
+// for Grow:
+//
+//	DATA begins a message --- it fits ---------------------------> WINDOW_UPDATE as read
+//	          |
+//	          +--- larger ---- Growth admits it --------- grow --> WINDOW_UPDATE of the rest
+//	                    |                                  ^
+//	                    +----- refused: Starved ... Grow --+
+//
 // # Wrong input
 //
 //   - ours (panic): an event for a stream the machine has not seen; an event of
@@ -75,6 +89,8 @@
 //	  Cancel
 //	Consumed                    is closed or had the slot      the application reads on; Credit passes
 //	                            before                         on what a client's Done called Owed
+//	Grow                        is closed, had the slot         the message needs it no more; its octets
+//	                            before, or needs less          go back with the step
 //	Cancel                      a server's handler was told    two reasons met
 //	Fail Lost Rejected          is closed, or had the slot     they crossed the end of the RPC
 //	                            before

@@ -72,6 +72,14 @@ type Consumed struct {
 	N        int
 }
 
+// Grow ends a stream's starving: N octets, those of Effects.Starved, were
+// charged to the budget for growth in its place. They are the stream's from here
+// on, or go back at once if it does not need them any more.
+type Grow struct {
+	StreamID frame.StreamID
+	N        int
+}
+
 // Fail ends the stream because a rule was broken that somebody above the
 // stream noticed: RST_STREAM(Err.Code), and the RPC's status.
 type Fail struct{ Err *frame.StreamError }
@@ -126,6 +134,8 @@ type Effects struct {
 	RemoteEnd  bool              // server: the peer has half-closed, no message follows
 	Credit     int               // octets of the connection's receive window given back
 	CreditID   frame.StreamID    // with Credit: whose they are, this stream's or an earlier occupant's of the slot
+	Starved    int               // octets the window has to grow by and may not yet; the connection answers with Grow, sooner or later
+	Returned   bool              // growth was given back: others may starve for it
 	Outcome    *Outcome          // the RPC's terminal report, exactly once; on a server only when it ended before its Finish
 	Done       bool              // the machine is closed and the application has finished: the slot may serve again, once loopy is through with it
 	Owed       int               // with Done: octets delivered to a client's application that it has not read yet; credited later, by the call
@@ -155,7 +165,7 @@ func (fx *Effects) Reset() {
 	if !fx.Deadline.IsZero() {
 		fx.Deadline = time.Time{}
 	}
-	fx.Drop, fx.RemoteEnd, fx.Done = false, false, false
-	fx.Credit, fx.CreditID, fx.Owed = 0, 0, 0
+	fx.Drop, fx.Returned, fx.RemoteEnd, fx.Done = false, false, false, false
+	fx.Credit, fx.CreditID, fx.Starved, fx.Owed = 0, 0, 0, 0
 	fx.Transition = fx.Transition[:0]
 }

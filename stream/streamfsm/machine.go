@@ -19,6 +19,7 @@ type Config struct {
 	Slot          frame.SlotIndex // server: the slot its Outgoings are marked with; a client's comes with Open
 	InitialWindow uint32          // the SETTINGS_INITIAL_WINDOW_SIZE we announced
 	MaxMessage    int             // receive limit of one message: windows do not grow beyond it; 0: as far as they must
+	Growth        *flow.Budget    // the connection's, for what windows are larger than InitialWindow; nil: they grow unasked
 }
 
 // Machine is one stream, and the RPC it carries, as a value. It belongs to one
@@ -44,7 +45,8 @@ type rpc struct {
 	in, out  int       // messages received, sent
 	unread   int       // octets delivered and not reported as read, prefixes included
 	pending  int       // octets of the begun message that are still to come
-	grown    int       // octets the window was enlarged by for a big message
+	growth   int       // octets charged to Growth
+	pace     pace      // of the application's reading
 	update   int       // octets granted within this step
 	body     int64     // octets of DATA as far as content-length counts them
 	deadline time.Time // zero: none
@@ -52,6 +54,7 @@ type rpc struct {
 	done       bool // nothing of the RPC is left: the next may begin
 	told       bool // the Outcome was given
 	deaf       bool // inbound messages are not delivered any more
+	starved    bool // Growth refused what the begun message needs: a Grow will come
 	peerSilent bool // the peer sent END_STREAM or RST_STREAM: whatever else it sends is a breach
 	fault      *frame.Fault
 
@@ -104,6 +107,14 @@ func (m *Machine) Response() *header.InboundResponse { return &m.response }
 // connection to act upon. Events that are ours to get right and are wrong
 // panic.
 func (m *Machine) Step(ev Event, now time.Time, fx *Effects) error {
+	err := m.step(ev, now, fx)
+	if m.growth > 0 {
+		m.trim(fx)
+	}
+	return err
+}
+
+func (m *Machine) step(ev Event, now time.Time, fx *Effects) error {
 	switch ev := ev.(type) {
 	case *frame.Headers:
 		return m.headers(ev, now, fx)
@@ -120,7 +131,9 @@ func (m *Machine) Step(ev Event, now time.Time, fx *Effects) error {
 	case *Finish:
 		m.finish(ev, fx)
 	case *Consumed:
-		m.consumed(ev, fx)
+		m.consumed(ev, now, fx)
+	case *Grow:
+		m.granted(ev, fx)
 	case *Cancel:
 		m.cancel(ev, fx)
 	case *Fail:
@@ -208,6 +221,8 @@ func describe(ev Event) string {
 		return fmt.Sprintf("Finish{StreamID: %d}", ev.StreamID)
 	case *Consumed:
 		return fmt.Sprintf("Consumed{StreamID: %d, N: %d}", ev.StreamID, ev.N)
+	case *Grow:
+		return fmt.Sprintf("Grow{StreamID: %d, N: %d}", ev.StreamID, ev.N)
 	case *Cancel:
 		return fmt.Sprintf("Cancel{StreamID: %d, Code: %v}", ev.StreamID, ev.Code)
 	case *Fail:

@@ -89,6 +89,12 @@ func fire(t *testing.T, s *side, ev Event) (result string) {
 	if fx.Credit > 0 {
 		add("credit %d of %d", fx.Credit, fx.CreditID)
 	}
+	if fx.Starved > 0 {
+		add("starved of %d", fx.Starved)
+	}
+	if fx.Returned {
+		add("growth returned")
+	}
 	if fx.Accept != nil {
 		add("accept")
 		fx.Accept.Free()
@@ -218,6 +224,7 @@ func everyEvent() []namedEvent {
 			return &Finish{StreamID: id, Payload: s.tracked.buffer(message("hello")), Trailer: &header.Trailer{}}
 		}},
 		{"Consumed", func(_ *side, id frame.StreamID) Event { return &Consumed{StreamID: id, N: PrefixLen + 5} }},
+		{"Grow", func(_ *side, id frame.StreamID) Event { return &Grow{StreamID: id, N: 100} }},
 		{"Cancel", func(_ *side, id frame.StreamID) Event { return &Cancel{StreamID: id, Code: codes.Canceled} }},
 		{"Fail", func(_ *side, id frame.StreamID) Event {
 			return &Fail{Err: &frame.StreamError{StreamID: id, Code: frame.Cancel, Blame: frame.Local}}

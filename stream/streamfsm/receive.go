@@ -1,6 +1,8 @@
 package streamfsm
 
 import (
+	"time"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -102,7 +104,7 @@ func (m *Machine) badLength(on string, fx *Effects) error {
 }
 
 // consumed is the application's report that it has read.
-func (m *Machine) consumed(ev *Consumed, fx *Effects) {
+func (m *Machine) consumed(ev *Consumed, now time.Time, fx *Effects) {
 	if m.application(ev.StreamID, ev) {
 		if m.cfg.Role == Client {
 			fx.Credit, fx.CreditID = ev.N, ev.StreamID
@@ -117,10 +119,7 @@ func (m *Machine) consumed(ev *Consumed, fx *Effects) {
 		panic(m.wrong(ev))
 	}
 	m.unread -= n
-	if m.grown > 0 && m.pending == 0 && m.hungry() {
-		m.rx.Shrink(m.grown)
-		m.grown = 0
-	}
+	m.adapt(n, now)
 	m.giveBack(n, fx)
 	m.grant(fx)
 }
@@ -151,45 +150,23 @@ func (m *Machine) giveBack(n int, fx *Effects) {
 }
 
 // grant sends the WINDOW_UPDATE that the step has made due. A message that
-// does not fit into the window gets room if the application waits for it; its
-// buffer is allocated already. A peer that is not listened to gets nothing.
+// does not fit into the window gets room if the application waits for it. A
+// peer that is not listened to gets nothing.
 func (m *Machine) grant(fx *Effects) {
 	if !m.receiving() || m.deaf {
 		m.update = 0
 		return
 	}
 	if m.hungry() {
-		m.grow()
+		m.grow(fx)
 	}
-	if m.update > 0 {
-		fx.Control = append(fx.Control, frame.NewWindowUpdate(m.id, m.slot, uint32(m.update)))
-		m.update = 0
-	}
+	m.windowUpdate(fx)
 }
 
 // hungry says that the application has read what there is, or nearly so. A
 // unary call counts as having read its only message.
 func (m *Machine) hungry() bool {
 	return m.unary || m.unread <= min(smallUnread, int(m.cfg.InitialWindow)/smallUnreadFraction)
-}
-
-func (m *Machine) grow() {
-	need := m.pending
-	if m.unary && m.in > 0 {
-		need = PrefixLen // so that a message too many shows
-	}
-	if m.cfg.MaxMessage > 0 {
-		need = min(need, PrefixLen+m.cfg.MaxMessage)
-	}
-	if m.rx.Available() >= need {
-		return
-	}
-	if more := m.rx.Held() + need - m.rx.Size(); more > 0 {
-		m.grown += more
-		m.update += m.rx.Grow(more)
-		return
-	}
-	m.update += m.rx.Flush()
 }
 
 // faultStatus is the status of an RPC whose inbound messages cannot be read on.

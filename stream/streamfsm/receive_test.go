@@ -9,39 +9,6 @@ import (
 	"github.com/callboard-rpc/callboard/codec/frame"
 )
 
-// A message larger than the window gets room while the application waits for
-// it, and the window is its old self when it has been read.
-func TestBigMessageGrowsTheWindowForItself(t *testing.T) {
-	m := openClient(t, &Open{StreamID: 1, Header: request(), EndStream: true})
-	var fx Effects
-	step(t, m, &frame.Headers{StreamID: 1, Fields: slices.Clone(blocks[1])}, epoch, &fx)
-	tr := &tracked{}
-
-	const big = 3 * testWindow
-	fx.Reset()
-	step(t, m, &frame.Data{StreamID: 1, Size: 500, Pending: PrefixLen + big - 500}, epoch, &fx)
-	if len(fx.Control) != 1 {
-		t.Fatalf("control %v", fx.Control)
-	}
-	if v := m.View(); v.Window != PrefixLen+big-500 || v.Waits != WaitRest {
-		t.Errorf("view %+v", v)
-	}
-	fx.Reset()
-	step(t, m, &frame.Data{StreamID: 1, Size: PrefixLen + big - 500, Message: tr.buffer(make([]byte, big))}, epoch, &fx)
-	fx.Messages[0].Buf.Release()
-	if v := m.View(); v.Window != 0 || v.Waits != WaitReader {
-		t.Errorf("view %+v", v)
-	}
-	fx.Reset()
-	step(t, m, &Consumed{StreamID: 1, N: PrefixLen + big}, epoch, &fx)
-	if v := m.View(); v.Window != testWindow || v.Size != testWindow || v.Waits != WaitMessage {
-		t.Errorf("view %+v", v)
-	}
-	if fx.Credit != PrefixLen+big {
-		t.Errorf("credit %d", fx.Credit)
-	}
-}
-
 // A message does not get more room than the receive limit, whatever it
 // announces, and none while the application has others to read.
 func TestWindowGrowsWithinLimits(t *testing.T) {

@@ -76,7 +76,7 @@ func (m *Machine) accept(h *frame.Headers, now time.Time, fx *Effects) error {
 	if p != nil {
 		h.Free()
 		m.reply(p, fx)
-		return nil
+		return p.StreamError(m.id) // to be counted: it is work that no handler asked for
 	}
 	m.accepted = true
 	if m.request.HasTimeout {

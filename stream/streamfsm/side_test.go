@@ -10,6 +10,7 @@ import (
 	"github.com/callboard-rpc/callboard/codec/buffer"
 	"github.com/callboard-rpc/callboard/codec/frame"
 	"github.com/callboard-rpc/callboard/codec/header"
+	"github.com/callboard-rpc/callboard/internal/flow"
 )
 
 // epoch is the time tests begin at.
@@ -45,6 +46,10 @@ type side struct {
 	deafTo  bool   // a fault was reported
 	charged int    // of the connection's window
 	credits int
+
+	// Connection.
+	growth   *flow.Budget // nil: windows grow unasked
+	starving []Grow       // what it owes, oldest first
 
 	// Application.
 	accepted, finished bool
@@ -142,13 +147,21 @@ func (t *tracked) leaked() string {
 }
 
 func newPair(must func(bool, string, ...any)) (client, server *side) {
+	return newBudgetedPair(must, 0)
+}
+
+// newBudgetedPair makes sides of which each lets its windows grow by so many
+// octets; 0: by as many as they like.
+func newBudgetedPair(must func(bool, string, ...any), growth int64) (client, server *side) {
 	t := &tracked{}
 	said := new([]string)
 	mk := func(r Role) *side {
-		return &side{
-			m:   New(Config{Role: r, Slot: testSlot, InitialWindow: testWindow, MaxMessage: testLimit}),
-			now: epoch, must: must, tracked: t, said: said,
+		s := &side{now: epoch, must: must, tracked: t, said: said}
+		if growth > 0 {
+			s.growth = flow.NewBudget(growth, nil)
 		}
+		s.m = New(Config{Role: r, Slot: testSlot, InitialWindow: testWindow, MaxMessage: testLimit, Growth: s.growth})
+		return s
 	}
 	client, server = mk(Client), mk(Server)
 	client.peer, server.peer = server, client
@@ -169,6 +182,24 @@ func (s *side) payload(text string) *buffer.Buffer {
 // say notes a line of the dialogue.
 func (s *side) say(format string, args ...any) {
 	*s.said = append(*s.said, s.m.cfg.Role.String()+": "+fmt.Sprintf(format, args...))
+}
+
+// feed lets the oldest stream that starves grow, if there is room for it or
+// nothing else to wait for.
+func (s *side) feed() bool {
+	if len(s.starving) == 0 {
+		return false
+	}
+	g := s.starving[0]
+	if !s.growth.Charge(g.N) {
+		if s.growth.Tight() {
+			return false
+		}
+		s.growth.Force(g.N)
+	}
+	s.starving = s.starving[1:]
+	_ = s.step(&g)
+	return true
 }
 
 // step gives the machine an event and does what it asks for.
@@ -230,6 +261,11 @@ func (s *side) perform() {
 		s.wire = append(s.wire, packet{grant: int(w.Increment), id: w.StreamID})
 	}
 	s.credits += fx.Credit
+	if fx.Starved > 0 {
+		s.must(s.growth != nil, "starved without a budget")
+		s.say("starves for %d", fx.Starved)
+		s.starving = append(s.starving, Grow{StreamID: s.m.id, N: fx.Starved})
+	}
 	if fx.Accept != nil {
 		s.say("accepts %s", s.m.Request().Method)
 		if !fx.Deadline.IsZero() {

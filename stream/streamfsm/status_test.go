@@ -1,6 +1,7 @@
 package streamfsm
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -172,9 +173,13 @@ func TestTooManyInterimResponses(t *testing.T) {
 func TestEndlessForeignRequest(t *testing.T) {
 	m := New(Config{Role: Server, InitialWindow: 4 * maxForeignBody})
 	var fx Effects
-	step(t, m, &frame.Headers{StreamID: 1, Fields: []frame.Field{
+	err := m.Step(&frame.Headers{StreamID: 1, Fields: []frame.Field{
 		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: "/"}, {Name: ":authority", Value: "x"},
 	}}, epoch, &fx)
+	var se *frame.StreamError
+	if !errors.As(err, &se) {
+		t.Errorf("error %v: a request without a handler is counted", err)
+	}
 	if fx.Accept != nil || len(fx.Out) != 0 {
 		t.Fatalf("effects %+v", fx)
 	}

@@ -18,6 +18,7 @@ type View struct {
 	Pending   int // octets still to come of the message that has begun
 	Window    int // octets the peer may still send
 	Size      int // receive window
+	Growth    int // octets of it that are charged to the connection's budget for growth
 	HeadSent  bool
 	HeadCame  bool
 	Concluded bool // the Outcome was given
@@ -34,6 +35,7 @@ const (
 	WaitRest                 // the rest of a message that has begun
 	WaitReader               // our application, to read what is there
 	WaitHandler              // the handler, to send or finish
+	WaitGrowth               // memory for a message that has begun
 )
 
 func (w Wait) String() string {
@@ -50,6 +52,8 @@ func (w Wait) String() string {
 		return "the application to read"
 	case WaitHandler:
 		return "the handler"
+	case WaitGrowth:
+		return "memory for a message"
 	}
 	return "wait(" + strconv.Itoa(int(w)) + ")"
 }
@@ -62,7 +66,7 @@ func (m *Machine) View() View {
 		HeadSent: m.sentHead, HeadCame: m.gotHead, Concluded: m.told,
 	}
 	if m.id != 0 {
-		v.Window, v.Size = m.rx.Available(), m.rx.Size()
+		v.Window, v.Size, v.Growth = m.rx.Available(), m.rx.Size(), m.growth
 	}
 	if m.cfg.Role == Client {
 		v.HeadSent = m.id != 0
@@ -82,6 +86,8 @@ func (m *Machine) waits() Wait {
 		return WaitHandler
 	case !m.hungry() && (m.pending == 0 || m.rx.Available() < m.pending):
 		return WaitReader
+	case m.starved:
+		return WaitGrowth
 	case m.pending > 0:
 		return WaitRest
 	case m.cfg.Role == Client && !m.answered():

@@ -23,11 +23,11 @@ import (
 func TestWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &walk{}
-		w.client, w.server = newPair(func(ok bool, format string, args ...any) {
+		w.client, w.server = newBudgetedPair(func(ok bool, format string, args ...any) {
 			if !ok {
 				t.Fatalf(format, args...)
 			}
-		})
+		}, rapid.SampledFrom([]int64{0, 1, 500, 2000, 20_000}).Draw(t, "growth"))
 		for range rapid.IntRange(1, 3).Draw(t, "rpcs") {
 			w.rpc(t)
 		}
@@ -81,7 +81,7 @@ func (w *walk) text(t *rapid.T) string {
 func (w *walk) move(t *rapid.T) {
 	c, s := w.client, w.server
 	id := w.id - 1
-	switch rapid.IntRange(0, 19).Draw(t, "move") {
+	switch rapid.IntRange(0, 21).Draw(t, "move") {
 	case 0, 1, 2, 3:
 		c.carry()
 	case 4, 5, 6, 7:
@@ -114,6 +114,10 @@ func (w *walk) move(t *rapid.T) {
 		}
 	case 19:
 		w.mishap(t)
+	case 20:
+		c.feed()
+	case 21:
+		s.feed()
 	}
 	w.windows(t, c)
 	w.windows(t, s)
@@ -220,6 +224,8 @@ func (w *walk) settle(t *rapid.T) {
 	for range 1000 {
 		moved := c.carry()
 		moved = s.carry() || moved
+		moved = c.feed() || moved
+		moved = s.feed() || moved
 		if len(c.unread) > 0 && !c.m.unary {
 			c.consume(len(c.unread))
 			moved = true
@@ -255,6 +261,9 @@ func (w *walk) check(t *rapid.T) {
 		t.Fatalf("server: %d outcomes, %d dones, %d lasts; %+v", len(s.outcomes), s.dones, s.lasts, s.m.View())
 	}
 	for _, x := range []*side{c, s} {
+		if x.growth != nil && x.growth.Used() != 0 {
+			t.Fatalf("%v: its windows are still charged %d octets", x.m.cfg.Role, x.growth.Used())
+		}
 		if x.owed != 0 {
 			t.Fatalf("%v: still owes %d octets", x.m.cfg.Role, x.owed)
 		}
@@ -290,6 +299,13 @@ func (w *walk) windows(t *rapid.T, s *side) {
 	r := &s.m.rx
 	if r.Granted() != r.Consumed()+int64(r.Held())+int64(r.Available()) || r.Available() < 0 || r.Granted()-r.Consumed() > frame.MaxWindow {
 		t.Fatalf("%v: window does not add up: %+v", s.m.cfg.Role, *r)
+	}
+	beyond := max(r.Held()+r.Available(), r.Size()) - testWindow
+	if !s.m.receiving() {
+		beyond = r.Held() - testWindow
+	}
+	if s.growth != nil && !s.m.done && (s.m.growth < beyond && !s.m.deaf || int64(s.m.growth) > s.growth.Used()) {
+		t.Fatalf("%v: window %+v, charged %d of %d", s.m.cfg.Role, *r, s.m.growth, s.growth.Used())
 	}
 	if s.m.unread > r.Held() {
 		t.Fatalf("%v: %d unread of %d held", s.m.cfg.Role, s.m.unread, r.Held())

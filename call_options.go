@@ -29,7 +29,7 @@ const (
 // structs, read here by type; unknown ones are ignored, as grpc-go does.
 type callInfo struct {
 	waitForReady bool
-	maxRecv      int // unlimited: no option says
+	maxRecv      int // unset: no option says
 	maxSend      int
 	codec        codec.Codec // forced, until finish
 	forced       string      // its name
@@ -46,13 +46,13 @@ type callInfo struct {
 	onFinish     []func(error)
 }
 
-// unlimited stands for a message limit that nobody has set.
-const unlimited = -1
+// unset stands for a message limit that no option has set.
+const unset = math.MinInt
 
 // read takes in a call's options, in their order, and what the service config
 // says of its method. However it ends, the call's end can be told to OnFinish.
 func (ci *callInfo) read(cc *ClientConn, opts []grpc.CallOption, mc *methodConfig) error {
-	ci.maxRecv, ci.maxSend = unlimited, unlimited
+	ci.maxRecv, ci.maxSend = unset, unset
 	if mc != nil && mc.WaitForReady != nil {
 		ci.waitForReady = *mc.WaitForReady
 	}

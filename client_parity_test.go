@@ -207,8 +207,12 @@ func wantOrder(t *testing.T, events []string) {
 		return slices.IndexFunc(events, func(s string) bool { return strings.HasPrefix(s, kind) })
 	}
 	for _, pair := range [][2]string{
-		{"TagRPC", "*stats.Begin"}, {"*stats.Begin", "*stats.OutHeader"}, {"*stats.OutHeader", "*stats.OutPayload"},
-		{"*stats.InHeader", "*stats.InPayload"}, {"*stats.InPayload", "*stats.InTrailer"}, {"*stats.InTrailer", "*stats.End"},
+		{"TagRPC", "*stats.Begin"},
+		{"*stats.Begin", "*stats.OutHeader"},
+		{"*stats.OutHeader", "*stats.OutPayload"},
+		{"*stats.InHeader", "*stats.InPayload"},
+		{"*stats.InPayload", "*stats.InTrailer"},
+		{"*stats.InTrailer", "*stats.End"},
 	} {
 		if a, b := at(pair[0]), at(pair[1]); a >= 0 && b >= 0 && a > b {
 			t.Errorf("%s behind %s in %q", pair[0], pair[1], events)

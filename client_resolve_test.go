@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	grpcresolver "google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/callboard-rpc/callboard"
@@ -129,10 +129,25 @@ func TestPanickingOnFinish(t *testing.T) {
 	}
 }
 
+// connLog says when it has heard of a connection's end.
+type connLog struct {
+	*statsLog
+	ended chan struct{}
+}
+
+func newConnLog() connLog { return connLog{statsLog: newStatsLog(), ended: make(chan struct{})} }
+
+func (l connLog) HandleConn(ctx context.Context, ev stats.ConnStats) {
+	l.statsLog.HandleConn(ctx, ev)
+	if end, ok := ev.(*stats.ConnEnd); ok && end.Client {
+		close(l.ended)
+	}
+}
+
 // Stats handlers hear of a client's connections as they do in grpc-go.
 func TestClientConnStats(t *testing.T) {
 	addr := playbook{unary: echo}.start(t, grpc.NewServer())
-	see := func(l *statsLog, cc closingConn, err error) []string {
+	see := func(l connLog, cc closingConn, err error) []string {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -143,18 +158,16 @@ func TestClientConnStats(t *testing.T) {
 		if err := cc.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := soon(t); deadline.Err() == nil; time.Sleep(time.Millisecond) { //nolint:forbidigo // grpc-go and we report the end from goroutines of our own
-			l.mu.Lock()
-			conn := l.conn
-			l.mu.Unlock()
-			if len(conn) == 2 {
-				return conn
-			}
+		select {
+		case <-l.ended:
+		case <-soon(t).Done():
+			t.Error("no ConnEnd")
 		}
-		t.Fatalf("heard %v", l.conn)
-		return nil
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.conn
 	}
-	theirs, mine := newStatsLog(), newStatsLog()
+	theirs, mine := newConnLog(), newConnLog()
 	g, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithStatsHandler(theirs))
 	want := see(theirs, g, err)
 	c, err := newSystem(t).NewClient(addr, callboard.WithInsecure(), callboard.WithStatsHandler(mine))

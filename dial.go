@@ -180,3 +180,11 @@ func windows(stream, connection int32) (window uint32, first, most int) {
 	}
 	return window, 0, 0
 }
+
+// clientPingTime is gRFC A8's floor for keepalive: a peer may well refuse more.
+func clientPingTime(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return max(d, 10*time.Second)
+}

@@ -2,7 +2,6 @@ package callboard
 
 import (
 	"context"
-	"math"
 	"net"
 	"time"
 
@@ -192,13 +191,13 @@ func WithStaticConnWindowSize(n int32) DialOption { return WithInitialConnWindow
 // WithWriteBufferSize sets how many octets of one stream may wait to be
 // written before SendMsg blocks. Default 64 KiB.
 func WithWriteBufferSize(n int) DialOption {
-	return dialOption(func(o *dialOptions) { o.writeBuffer = n })
+	return dialOption(func(o *dialOptions) { o.writeBuffer = max(n, 0) })
 }
 
 // WithReadBufferSize sets the size of a read. Default 32 KiB. Idle connections
 // hold no buffer.
 func WithReadBufferSize(n int) DialOption {
-	return dialOption(func(o *dialOptions) { o.readBuffer = n })
+	return dialOption(func(o *dialOptions) { o.readBuffer = max(n, 0) })
 }
 
 // WithSharedWriteBuffer does nothing: buffers are always shared.
@@ -234,53 +233,4 @@ func WithCompressor(c grpc.Compressor) DialOption {
 // Deprecated: as in grpc-go; register an encoding.Compressor.
 func WithDecompressor(d grpc.Decompressor) DialOption {
 	return dialOption(func(o *dialOptions) { o.decompressor = d })
-}
-
-// commonOption applies to clients and servers.
-type commonOption struct {
-	client func(*dialOptions)
-	server func(*serverOptions)
-}
-
-func (c commonOption) applyClient(o *dialOptions)   { c.client(o) }
-func (c commonOption) applyServer(o *serverOptions) { c.server(o) }
-
-// GRPCGoLimits loosens the limits to grpc-go's defaults: any number of
-// concurrent streams, 16 MiB header lists, no flood budget.
-func GRPCGoLimits() interface {
-	DialOption
-	ServerOption
-} {
-	return commonOption{
-		client: func(o *dialOptions) { o.limits = grpcGoLimits() },
-		server: func(o *serverOptions) { o.limits = grpcGoLimits() },
-	}
-}
-
-// limits are what one connection may make us do; see the safety document for
-// each default.
-type limits struct {
-	maxStreams      uint32
-	headerList      uint32
-	headerFields    int
-	continuations   int
-	settings        int
-	handshake       time.Duration
-	glitchBurst     int
-	glitchPerSecond int
-	connBudget      int64
-}
-
-func safeLimits() limits {
-	return limits{
-		maxStreams: 1000, headerList: 16 << 10, headerFields: 128, continuations: 64, settings: 32,
-		handshake: 10 * time.Second, glitchBurst: 1000, glitchPerSecond: 100, connBudget: connBudget,
-	}
-}
-
-func grpcGoLimits() limits {
-	return limits{
-		maxStreams: math.MaxUint32, headerList: 16 << 20, headerFields: 1 << 20, continuations: 1 << 14, settings: 1 << 10,
-		handshake: 120 * time.Second, glitchBurst: math.MaxInt32, glitchPerSecond: math.MaxInt32, connBudget: unbudgeted,
-	}
 }

@@ -41,7 +41,7 @@ func WithBackoffMaxDelay(d time.Duration) DialOption {
 //
 // Deprecated: as in grpc-go; use WithDefaultCallOptions with ForceCodec.
 func WithCodec(c grpc.Codec) DialOption {
-	return WithDefaultCallOptions(grpc.CallCustomCodec(c)) //nolint:staticcheck // it is what the option means
+	return WithDefaultCallOptions(grpc.CallCustomCodec(c))
 }
 
 // WithDialer sets how sockets are made. f gets the address and how long it may

@@ -88,7 +88,7 @@ func (s *serverCall) serve() {
 		s.introduce()
 	}
 	if s.m == nil {
-		if srv.opts.unknown == nil {
+		if srv.opts.unknown == nil || malformed(s.in.Method) {
 			s.conclude(srv.registry.unknown(s.in.Method))
 			return
 		}

@@ -60,13 +60,16 @@ func (m *method) clientStreams() bool { return m.stream != nil && m.stream.Clien
 
 func (m *method) serverStreams() bool { return m.stream != nil && m.stream.ServerStreams }
 
+// malformed says whether a path, which begins with a slash, names no service.
+func malformed(path string) bool { return strings.LastIndexByte(path, '/') <= 0 }
+
 // unknown is the status of an RPC whose path is not registered.
 func (r *registry) unknown(path string) *status.Status {
-	rest := strings.TrimPrefix(path, "/")
-	i := strings.LastIndexByte(rest, '/')
-	if i < 0 {
+	if malformed(path) {
 		return status.New(codes.Unimplemented, "malformed method name: "+header.Escape(path))
 	}
+	rest := strings.TrimPrefix(path, "/")
+	i := strings.LastIndexByte(rest, '/')
 	if _, ok := r.services[rest[:i]]; !ok {
 		return status.New(codes.Unimplemented, "unknown service "+readable(rest[:i]))
 	}

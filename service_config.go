@@ -46,11 +46,11 @@ func (m *methodConfig) limit(ci *callInfo) {
 
 func smaller(call int, method *int, otherwise int) int {
 	switch {
-	case method == nil && call == unlimited:
+	case method == nil && call == unset:
 		return otherwise
 	case method == nil:
 		return call
-	case call == unlimited:
+	case call == unset:
 		return *method
 	default:
 		return min(call, *method)

@@ -163,7 +163,7 @@ func TestBadResponses(t *testing.T) {
 		"flag of 7":           {respond(head, framed(7, encoded(t, 5))), codes.Internal},
 		"garbage of protobuf": {respond(head, framed(0, []byte{0xff, 0xff})), codes.Internal},
 		"garbage of gzip":     {respond(head.With("grpc-encoding", "gzip"), framed(1, []byte("no gzip"))), codes.Internal},
-		"a bomb":              {respond(head.With("grpc-encoding", "gzip"), framed(1, gzipped(t, encoded(t, 64<<20)))), codes.ResourceExhausted},
+		"a bomb":              {respond(head.With("grpc-encoding", "gzip"), framed(1, gzipped(t, encoded(t, 16<<20)))), codes.ResourceExhausted},
 		"unknown compression": {respond(head.With("grpc-encoding", "oh"), framed(1, []byte("xx"))), codes.Internal},
 		"a message of 4 GiB":  {func(p *testpeer.Peer, id uint32) { p.Headers(id, head...); p.Data(id, testpeer.Prefix(0, 1<<32-1)) }, codes.ResourceExhausted},
 		"no message":          {respond(head, nil), codes.Unimplemented},

@@ -272,6 +272,7 @@ func TestGoAwayLetsFinish(t *testing.T) {
 
 // Nothing comes any more: deadlines fire on time, cancellation works.
 func TestBlackhole(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]func(p *testpeer.Peer){
 		"before SETTINGS":  func(p *testpeer.Peer) { p.ExpectPreface() },
 		"before an answer": func(p *testpeer.Peer) { p.Handshake(); p.ExpectRequest() },

@@ -24,6 +24,8 @@ type flood struct {
 // what stops them.
 var lenient = callboard.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: -1, PermitWithoutStream: true})
 
+var tooManyFields = testpeer.Literal(append(testpeer.Request(hold), headerFill(130, 0)...)...)
+
 func odd(i int) uint32 { return uint32(2*i + 1) }
 
 func openHold(_ testing.TB, p *testpeer.Peer) { p.Headers(1, testpeer.Request(hold)...) }
@@ -52,7 +54,7 @@ var floods = map[string]flood{
 		p.Headers(odd(i), testpeer.Request(hold).With("connection", "close")...)
 	}},
 	"requests with too large a header list": {frame: func(_ testing.TB, p *testpeer.Peer, i int) {
-		p.Headers(odd(i), append(testpeer.Request(hold), headerFill(1, 17<<10)...)...)
+		p.Block(odd(i), tooManyFields, false)
 	}},
 	// Of two streams in turn: neighbours of one stream are answered as one.
 	"DATA after END_STREAM": {before: func(t testing.TB, p *testpeer.Peer) {

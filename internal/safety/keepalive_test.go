@@ -75,6 +75,7 @@ func TestPingsForDataAreEarned(t *testing.T) {
 
 // A server's keepalive notices a client that is gone.
 func TestServerKeepalive(t *testing.T) {
+	t.Parallel()
 	s := serve(t, callboard.KeepaliveParams(keepalive.ServerParameters{Time: time.Second, Timeout: 300 * time.Millisecond}))
 	t.Run("silent", func(t *testing.T) {
 		p := testpeer.Dial(t, s.addr, testpeer.Rude())
@@ -95,6 +96,7 @@ func TestServerKeepalive(t *testing.T) {
 }
 
 func TestServerConnectionLimits(t *testing.T) {
+	t.Parallel()
 	t.Run("idle", func(t *testing.T) {
 		s := serve(t, callboard.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 200 * time.Millisecond}))
 		p := testpeer.Dial(t, s.addr)

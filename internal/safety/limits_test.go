@@ -288,6 +288,7 @@ func TestSettingsEntries(t *testing.T) {
 }
 
 func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
 	const limit = 300 * time.Millisecond
 	for name, script := range map[string]func(p *testpeer.Peer){
 		"says nothing":       func(*testpeer.Peer) {},

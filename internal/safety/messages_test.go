@@ -157,7 +157,7 @@ func sendWithin(p *testpeer.Peer, id uint32, b []byte, end bool) {
 }
 
 func TestDecompressionBombs(t *testing.T) {
-	bomb := framed(1, gzipped(t, encoded(t, 128<<20)))
+	bomb := framed(1, gzipped(t, encoded(t, 64<<20)))
 	for name, path := range map[string]string{"unary": echo, "streaming": sink} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, roomy)
@@ -167,8 +167,8 @@ func TestDecompressionBombs(t *testing.T) {
 			p.Headers(1, testpeer.Request(path).With("grpc-encoding", "gzip")...)
 			sendPieces(p, 1, bomb, true)
 			p.ExpectTrailers(1, codes.ResourceExhausted)
-			if n := allocated() - before; n > 64<<20 {
-				t.Errorf("%d octets were allocated for a bomb of 128 MiB, the limit is 4 MiB", n)
+			if n := allocated() - before; n > 32<<20 {
+				t.Errorf("%d octets were allocated for a bomb of 64 MiB, the limit is 4 MiB", n)
 			}
 			alive(t, p, 3)
 		})
@@ -235,7 +235,7 @@ func TestConcurrentBombs(t *testing.T) {
 // The RPC that is cancelled gives its place among the inflations up.
 func TestCancelledBombsMakeRoom(t *testing.T) {
 	s := serve(t, roomy, callboard.MaxRecvMsgSize(1<<30))
-	bomb := framed(1, gzipped(t, encoded(t, 128<<20)))
+	bomb := framed(1, gzipped(t, encoded(t, 64<<20)))
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
 	for i := range 4 * runtime.GOMAXPROCS(0) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -18,9 +19,11 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/callboard-rpc/callboard"
+	"github.com/callboard-rpc/callboard/interop"
 )
 
 // token is per-RPC credentials.
@@ -45,13 +48,14 @@ type renamed struct {
 
 func (r renamed) Name() string { return r.name }
 
-// codecV1 is a codec of strings.
+// codecV1 is the proto codec of the first kind.
 type codecV1 struct{}
 
-func (codecV1) Marshal(v any) ([]byte, error)   { return []byte(v.(*text).Value), nil }
-func (codecV1) Unmarshal(b []byte, v any) error { v.(*text).Value = string(b); return nil }
-func (codecV1) String() string                  { return "string" }
-func code(err error) string                     { return status.Code(err).String() }
+func (codecV1) Marshal(v any) ([]byte, error)   { return proto.Marshal(v.(proto.Message)) }
+func (codecV1) Unmarshal(b []byte, v any) error { return proto.Unmarshal(b, v.(proto.Message)) }
+
+func code(err error) string { return status.Code(err).String() }
+
 func sent(cc grpc.ClientConnInterface, ctx context.Context, opts ...grpc.CallOption) error { //nolint:revive // the test's subject first
 	return cc.Invoke(ctx, unaryPath, wrapperspb.String("hello"), new(text), opts...)
 }
@@ -191,13 +195,11 @@ func TestClientEdgesAreGrpcGos(t *testing.T) {
 			return []string{fmt.Sprint(err == nil, end == nil)}
 		}},
 		"sending on a server-streaming call that is over": {run: func(cc grpc.ClientConnInterface) []string {
-			ctx, cancel := context.WithCancel(soon(t))
-			st, err := cc.NewStream(ctx, downDesc, downPath)
+			st, err := cc.NewStream(soon(t), downDesc, absentPath)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cancel()
-			<-st.Context().Done()
+			_, _ = st.Header() // waits for the end
 			return []string{fmt.Sprint(st.SendMsg(wrapperspb.String("x"))), code(st.RecvMsg(new(text)))}
 		}},
 	}
@@ -335,5 +337,37 @@ func compressed(sizes *[]bool) func(stats.RPCStats) {
 		if out, ok := ev.(*stats.OutPayload); ok {
 			*sizes = append(*sizes, out.CompressedLength < out.Length)
 		}
+	}
+}
+
+// A call may take another authority only where the connection's certificate
+// vouches for it.
+func TestCallAuthorityOverTLS(t *testing.T) {
+	id, err := interop.ServerIdentity("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := interop.Roots("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := playbook{unary: echo}.start(t, grpc.NewServer(grpc.Creds(interop.ServerTLS(id, nil))))
+	creds := interop.ClientTLS(roots, testServerName)
+	codes := func(cc closingConn, err error) (got []string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cc.Close() }()
+		for _, name := range []string{testServerName, "bar.test.google.fr", "other.example"} {
+			got = append(got, name+" "+code(sent(cc, soon(t), grpc.CallAuthority(name))))
+		}
+		return got
+	}
+	g, err := grpc.NewClient(addr, grpc.WithTransportCredentials(creds))
+	want := codes(g, err)
+	c, err := newSystem(t).NewClient(addr, callboard.WithTransportCredentials(creds))
+	if diff := cmp.Diff(want, codes(c, err)); diff != "" {
+		t.Errorf("-grpc-go +callboard:\n%s", diff)
 	}
 }

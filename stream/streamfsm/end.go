@@ -41,17 +41,22 @@ func (m *Machine) cancel(ev *Cancel, fx *Effects) {
 	m.turnAway(o, fx)
 }
 
-// fail ends the stream for a reason found above it.
-func (m *Machine) fail(ev *Fail, fx *Effects) {
-	if m.stale(ev.Err.StreamID, ev) {
-		return
-	}
-	if m.state == StateClosed {
+// fail ends the stream for a reason found above it. If that is the peer's fault
+// it is returned, to be counted like those found here.
+func (m *Machine) fail(ev *Fail, fx *Effects) error {
+	switch {
+	case m.stale(ev.Err.StreamID, ev):
+		return nil
+	case m.state == StateClosed:
 		// Nothing is left to abort, but the peer is owed its answer.
 		fx.Control = append(fx.Control, frame.NewRSTStream(m.id, ev.Err.Code))
-		return
+	default:
+		m.abort(ev.Err, "Fail", fx)
 	}
-	m.abort(ev.Err, "Fail", fx)
+	if ev.Err.Blame != frame.Remote {
+		return nil
+	}
+	return ev.Err
 }
 
 // lost ends the stream because its connection does not serve it any more.

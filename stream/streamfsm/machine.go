@@ -137,7 +137,7 @@ func (m *Machine) step(ev Event, now time.Time, fx *Effects) error {
 	case *Cancel:
 		m.cancel(ev, fx)
 	case *Fail:
-		m.fail(ev, fx)
+		return m.fail(ev, fx)
 	case *Lost:
 		m.lost(ev, fx)
 	case *Rejected:

@@ -104,7 +104,9 @@ func TestFailureBecomesStatus(t *testing.T) {
 			m := openClient(t, &Open{StreamID: 1, Header: request()})
 			c.err.StreamID = 1
 			var fx Effects
-			step(t, m, &Fail{Err: &c.err}, epoch, &fx)
+			if err := m.Step(&Fail{Err: &c.err}, epoch, &fx); (err != nil) != (c.err.Blame == frame.Remote) {
+				t.Errorf("error %v: to blame: %v", err, c.err.Blame)
+			}
 			if fx.Outcome.Code != c.want {
 				t.Errorf("outcome %v, want %v", fx.Outcome.Code, c.want)
 			}

@@ -122,8 +122,12 @@ func (c *crowd) begin(s *member) {
 	cfg.Slot = s.slot
 	s.m = streamfsm.New(cfg)
 	c.step(&frame.Headers{StreamID: s.id, Fields: []frame.Field{
-		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: "/a.B/C"}, {Name: ":authority", Value: "x"},
-		{Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"},
+		{Name: ":method", Value: "POST"},
+		{Name: ":scheme", Value: "http"},
+		{Name: ":path", Value: "/a.B/C"},
+		{Name: ":authority", Value: "x"},
+		{Name: "content-type", Value: "application/grpc"},
+		{Name: "te", Value: "trailers"},
 	}})
 }
 
@@ -313,7 +317,8 @@ func (c *crowd) tell(s *member, ev streamfsm.Event) {
 
 // check looks at what is left when all streams have ended.
 func (c *crowd) check() {
-	for c.deliverToConn() || c.deliverToStream() || c.read() {
+	for busy := true; busy; {
+		busy = c.deliverToConn() || c.deliverToStream() || c.read()
 	}
 	for _, s := range c.streams {
 		if s.got != s.want {

@@ -80,7 +80,7 @@ func drain(cs grpc.ClientStream) (messages []string, err error) {
 	for {
 		m := new(bytesValue)
 		if err := cs.RecvMsg(m); err != nil {
-			if err == io.EOF { //nolint:errorlint // RecvMsg returns io.EOF itself
+			if err == io.EOF {
 				err = nil
 			}
 			return messages, err

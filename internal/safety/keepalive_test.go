@@ -14,8 +14,8 @@ import (
 )
 
 func TestTooManyPings(t *testing.T) {
-	policy := func(min time.Duration, idle bool) callboard.ServerOption {
-		return callboard.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: min, PermitWithoutStream: idle})
+	policy := func(least time.Duration, idle bool) callboard.ServerOption {
+		return callboard.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: least, PermitWithoutStream: idle})
 	}
 	for name, c := range map[string]struct {
 		opts  []callboard.ServerOption

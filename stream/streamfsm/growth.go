@@ -53,8 +53,10 @@ func (m *Machine) grow(fx *Effects) {
 		case m.pending == 0:
 			return
 		default:
+			// It waits for all of it: what it holds unused is returned with this
+			// step, so that no two wait for each other's part.
 			m.starved = true
-			fx.Starved = lacks
+			fx.Starved = size - max(m.rx.Held()+m.rx.Available(), m.rx.Size(), int(m.cfg.InitialWindow))
 		}
 	}
 	if m.starved {

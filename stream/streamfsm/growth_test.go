@@ -128,6 +128,21 @@ func TestStreamStarvesUntilItMayGrow(t *testing.T) {
 	r.diff("charged", growth.Used(), int64(0))
 }
 
+// Growth that is not enough, because more of the message is known now, is
+// returned: nobody waits with part of what others lack.
+func TestStreamThatStillStarvesHoldsNothing(t *testing.T) {
+	growth := flow.NewBudget(testWindow, nil)
+	r := newReceiver(t, growth, false)
+	growth.Force(testWindow)
+	r.begin(500, big)
+	r.diff("starved of", r.fx.Starved, big-testWindow)
+	growth.Force(500)
+	r.step(&Grow{StreamID: 1, N: 500})
+	r.diff("returned", r.fx.Returned, true)
+	r.diff("starved of", r.fx.Starved, big-testWindow)
+	r.diff("charged", growth.Used(), int64(testWindow))
+}
+
 // What a stream has been granted and does not need goes back at once.
 func TestGrowthThatComesTooLateGoesBack(t *testing.T) {
 	for name, late := range map[string]func(r *receiver){

@@ -13,9 +13,8 @@ import (
 	"time"
 
 	"github.com/callboard-rpc/callboard/interop"
-	"github.com/callboard-rpc/callboard/interop/peer"
-
 	pb "github.com/callboard-rpc/callboard/interop/conformance/conformancev1"
+	"github.com/callboard-rpc/callboard/interop/peer"
 )
 
 // connectTimeout bounds the wait for a channel, which a call's own timeout must

@@ -136,7 +136,7 @@ func (cc *ClientConn) plainConfig() conn.Config {
 			Role: connfsm.Client, InitialWindow: window, ConnWindow: connWindow, MaxConnWindow: connMax,
 			MaxHeaderListSize: headerList, Budget: budget, Growth: growth, HandshakeTimeout: -1,
 			Keepalive: connfsm.Keepalive{
-				Time: clientPingTime(o.keepalive.Time), Timeout: o.keepalive.Timeout,
+				Time: o.keepalive.Time, Timeout: o.keepalive.Timeout,
 				PermitWithoutStream: o.keepalive.PermitWithoutStream,
 			},
 			GlitchBurst: o.limits.glitchBurst, GlitchRate: o.limits.glitchPerSecond,
@@ -181,10 +181,5 @@ func windows(stream, connection int32) (window uint32, first, most int) {
 	return window, 0, 0
 }
 
-// clientPingTime is gRFC A8's floor for keepalive: a peer may well refuse more.
-func clientPingTime(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return max(d, 10*time.Second)
-}
+// leastPingTime is gRFC A8's floor for keepalive: a peer may well refuse more.
+const leastPingTime = 10 * time.Second

@@ -155,7 +155,10 @@ func WithStatsHandler(h stats.Handler) DialOption {
 // WithKeepaliveParams sets when an idle connection is pinged. Time below 10 s
 // counts as 10 s (gRFC A8). Default: off.
 func WithKeepaliveParams(p keepalive.ClientParameters) DialOption {
-	return dialOption(func(o *dialOptions) { o.keepalive = p })
+	return dialOption(func(o *dialOptions) {
+		p.Time = max(p.Time, leastPingTime)
+		o.keepalive = p
+	})
 }
 
 // WithConnectParams sets connection backoff (default 1 s, x1.6, 120 s, jitter

@@ -46,6 +46,7 @@ import (
 	"github.com/callboard-rpc/callboard/codec/frame"
 	"github.com/callboard-rpc/callboard/conn/connfsm"
 	"github.com/callboard-rpc/callboard/conn/outbound"
+	"github.com/callboard-rpc/callboard/internal/flow"
 	"github.com/callboard-rpc/callboard/stream"
 )
 
@@ -244,10 +245,13 @@ func (c *conn) stopping() {
 	c.m.Leave()
 }
 
-// stopped: no stream is left either. What they were still to grow by goes back.
+// stopped: no child is left either. What they could not give back, because they
+// panicked or because it was still on its way to them, goes back here.
 func (c *conn) stopped() {
-	if g := c.cfg.Machine.Growth; g != nil {
-		g.Refund(int(g.Used()))
+	for _, b := range [...]*flow.Budget{c.cfg.Machine.Budget, c.cfg.Machine.Growth} {
+		if b != nil {
+			b.Refund(int(b.Used()))
+		}
 	}
 }
 

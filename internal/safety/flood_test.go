@@ -216,9 +216,9 @@ func TestFloodersLeaveNothingBehind(t *testing.T) {
 	// Workers with nothing to do stay for a while, as many as were needed at one
 	// The first attack leaves room behind (workers, maps that were full once);
 	// what grows with every further one is a leak.
-	heap, goroutines := attack(6)
-	moreHeap, moreGoroutines := attack(6)
-	if grown := moreHeap - heap; grown > 6<<20 {
+	heap, goroutines := attack(3)
+	moreHeap, moreGoroutines := attack(9)
+	if grown := moreHeap - heap; grown > 24<<20 {
 		t.Errorf("%d octets more are held", grown)
 	}
 	if moreGoroutines > goroutines+500 {

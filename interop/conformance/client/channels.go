@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"github.com/callboard-rpc/callboard/interop"
-	pb "github.com/callboard-rpc/callboard/interop/conformance/conformancev1"
 	"github.com/callboard-rpc/callboard/interop/peer"
+
+	pb "github.com/callboard-rpc/callboard/interop/conformance/conformancev1"
 )
 
 // connectTimeout bounds the wait for a channel, which a call's own timeout must

@@ -15,11 +15,11 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/callboard-rpc/callboard/interop/peer"
 	_ "google.golang.org/grpc/encoding/gzip" // one of the suite's compressions
 
 	"github.com/callboard-rpc/callboard/interop/conformance"
 	pb "github.com/callboard-rpc/callboard/interop/conformance/conformancev1"
-	"github.com/callboard-rpc/callboard/interop/peer"
 )
 
 func main() {

@@ -17,12 +17,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/callboard-rpc/callboard/interop"
+	"github.com/callboard-rpc/callboard/interop/peer"
 	_ "google.golang.org/grpc/encoding/gzip" // one of the suite's compressions
 
-	"github.com/callboard-rpc/callboard/interop"
 	"github.com/callboard-rpc/callboard/interop/conformance"
 	pb "github.com/callboard-rpc/callboard/interop/conformance/conformancev1"
-	"github.com/callboard-rpc/callboard/interop/peer"
 )
 
 // drainTimeout bounds the wait for running RPCs after a signal.

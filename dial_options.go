@@ -184,8 +184,8 @@ func WithInitialConnWindowSize(n int32) DialOption {
 	return dialOption(func(o *dialOptions) { o.connWindow = n })
 }
 
-// WithStaticStreamWindowSize is WithInitialWindowSize: windows of streams do
-// not change by themselves here.
+// WithStaticStreamWindowSize is WithInitialWindowSize: there is no estimation of
+// bandwidth to switch off.
 func WithStaticStreamWindowSize(n int32) DialOption { return WithInitialWindowSize(n) }
 
 // WithStaticConnWindowSize is WithInitialConnWindowSize.

@@ -60,8 +60,8 @@ func InitialConnWindowSize(n int32) ServerOption {
 	return serverOption(func(o *serverOptions) { o.connWindow = n })
 }
 
-// StaticStreamWindowSize is InitialWindowSize: windows of streams do not
-// change by themselves here.
+// StaticStreamWindowSize is InitialWindowSize: there is no estimation of
+// bandwidth to switch off.
 func StaticStreamWindowSize(n int32) ServerOption { return InitialWindowSize(n) }
 
 // StaticConnWindowSize is InitialConnWindowSize.

@@ -152,6 +152,7 @@ func TestParentHearsOfTheEndOnce(t *testing.T) {
 				c.Release()
 				r.handlers.Wait()
 				r.gone()
+				synctest.Wait() // for the parent, too
 				for _, name := range []string{"client", "server"} {
 					n := 0
 					for _, h := range r.guard.said() {

@@ -6,4 +6,7 @@
 // or a hostile server against callboard.NewClient. When it ends, the system it
 // ran in has to be quiet: no stream, no connection, no actor is left, and with
 // the last test no goroutine.
+//
+// Limits that take minutes (a stream without window, a socket that takes
+// nothing) are tested with virtual time, in package conn.
 package safety

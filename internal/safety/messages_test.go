@@ -141,19 +141,30 @@ func allocated() int64 {
 // sendWithin sends DATA as the connection's window allows, to its last octet.
 // It is for one sender that begins with a fresh connection.
 func sendWithin(p *testpeer.Peer, id uint32, b []byte, end bool) {
+	send(p, id, b, 0, end)
+}
+
+// sendFrom sends DATA with END_STREAM on a connection on which so many octets
+// were sent before, and returns how many it are then.
+func sendFrom(p *testpeer.Peer, id uint32, b []byte, before int) int {
+	return send(p, id, b, before, true)
+}
+
+func send(p *testpeer.Peer, id uint32, b []byte, before int, end bool) int {
 	const piece, window = 16 << 10, 1<<20 - announced
-	for sent := 0; sent < len(b); {
-		n := min(piece, len(b)-sent, window+int(p.Credit(0))-sent)
+	for at := 0; at < len(b); {
+		n := min(piece, len(b)-at, window+int(p.Credit(0))-before-at)
 		if n == 0 {
-			p.ExpectCredit(0, int64(sent+1-window))
+			p.ExpectCredit(0, int64(before+at+1-window))
 			continue
 		}
-		if sent += n; end && sent == len(b) {
-			p.DataEnd(id, b[sent-n:])
+		if at += n; end && at == len(b) {
+			p.DataEnd(id, b[at-n:])
 		} else {
-			p.Data(id, b[sent-n:sent])
+			p.Data(id, b[at-n:at])
 		}
 	}
+	return before + len(b)
 }
 
 func TestDecompressionBombs(t *testing.T) {

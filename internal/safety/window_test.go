@@ -3,7 +3,6 @@ package safety_test
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
@@ -93,55 +92,6 @@ func TestConnectionWindowSurvivesManyDeadStreams(t *testing.T) {
 		ends[i%len(ends)](last)
 	}
 	alive(t, p, last+2)
-}
-
-// A peer that opens its window by nothing gets nothing, and what waits for it
-// is bounded: handlers wait in SendMsg.
-func TestSlowConsumersCostLittle(t *testing.T) {
-	for name, slow := range map[string]func(p *testpeer.Peer){
-		"zero window": func(p *testpeer.Peer) {
-			p.Handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-		},
-		"does not read": func(p *testpeer.Peer) {
-			p.Handshake(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
-			p.WindowUpdate(0, 1<<31-1-65_535)
-			p.StopReading()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := serve(t)
-			before := held()
-			p := testpeer.Dial(t, s.addr)
-			slow(p)
-			const streams = 50
-			msg := payload(t, 16_000)
-			for i := range streams {
-				p.Headers(odd(i), testpeer.Request(pour)...)
-				p.Data(odd(i), msg)
-			}
-			s.settled(streams)
-			var last int64
-			if !eventually(func() bool { // nobody gets on any more
-				now := s.poured.Load()
-				stuck := now == last && now > 0
-				last = now
-				return stuck && quietFor(s, awhile)
-			}) {
-				t.Errorf("%d octets were handed over, and it goes on", s.poured.Load())
-			}
-			if grown := held() - before; grown > 24<<20 {
-				t.Errorf("%d streams hold %d octets", streams, grown)
-			}
-			p.ResetTCP()
-			s.settled(0)
-		})
-	}
-}
-
-func quietFor(s *server, d time.Duration) bool {
-	was := s.poured.Load()
-	<-time.After(d)
-	return s.poured.Load() == was
 }
 
 // Messages that are only announced hold no memory, and those that arrive in
@@ -296,15 +246,11 @@ func TestUnreadOctetsAreBounded(t *testing.T) {
 		alive(t, p, 101)
 	}
 	s.release()
-	failed := 0
 	for _, p := range peers {
 		for i := range streams {
-			if a := p.ExpectTrailers(odd(i), codes.OK, codes.ResourceExhausted); a.Code != codes.OK {
-				failed++
-			}
+			p.ExpectTrailers(odd(i), codes.OK, codes.ResourceExhausted)
 		}
 	}
-	_ = failed // Deaf has nothing to say: it never learns
 	s.settled(0)
 	// All of it is given back: a new connection may hold as much again.
 	p := testpeer.Dial(t, s.addr)
@@ -347,30 +293,4 @@ func TestUnreadStreamsDoNotStopOthers(t *testing.T) {
 	p.Headers(1, testpeer.Request(deaf)...)
 	sendWithin(p, 1, bytes.Repeat(payload(t, 15_000), 200), false)
 	alive(t, p, 3)
-}
-
-// A reader whose connection is busy stops reading: the peer feels it as TCP
-// back-pressure.
-func TestReaderStopsReading(t *testing.T) {
-	s := serve(t)
-	p := testpeer.Dial(t, s.addr, testpeer.Rude())
-	p.Handshake()
-	p.SettingsAck()
-	p.StopReading()
-	// Honest requests whose answers nobody reads: the server's writes stall,
-	// and with them everything it would have to remember.
-	before := held()
-	req := testpeer.Literal(testpeer.Request(pour)...)
-	var batch []byte
-	for i := range 900 {
-		batch = append(batch, testpeer.FrameHeader(uint32(len(req)), http2.FrameHeaders, http2.FlagHeadersEndHeaders, odd(i))...)
-		batch = append(batch, req...)
-	}
-	p.Push(batch, soon)
-	s.settled(900)
-	if grown := held() - before; grown > 48<<20 {
-		t.Errorf("%d octets are held", grown)
-	}
-	p.ResetTCP()
-	s.settled(0)
 }

@@ -18,10 +18,10 @@ func (m *Machine) rst(r *frame.RSTStream, now time.Time, fx *Effects) {
 		return
 	}
 	m.peerSilent = true
+	fx.Drop = true // also of a closed stream: its end may still wait for window
 	if m.state == StateClosed {
 		return
 	}
-	fx.Drop = true
 	m.become(StateClosed, "RSTStream", fx)
 	m.end(m.resetOutcome(code, now), fx)
 }
@@ -48,7 +48,9 @@ func (m *Machine) fail(ev *Fail, fx *Effects) error {
 	case m.stale(ev.Err.StreamID, ev):
 		return nil
 	case m.state == StateClosed:
-		// Nothing is left to abort, but the peer is owed its answer.
+		// Nothing is left to abort here, but the peer is owed its answer, and what
+		// waits to be written shall wait no longer.
+		fx.Drop = true
 		fx.Control = append(fx.Control, frame.NewRSTStream(m.id, ev.Err.Code))
 	default:
 		m.abort(ev.Err, "Fail", fx)

@@ -39,15 +39,6 @@ func Listen(t testing.TB, opts ...Option) *Listener {
 // Addr is where the listener listens, as host:port.
 func (l *Listener) Addr() string { return l.tcp.Addr().String() }
 
-// Close stops accepting: later connection attempts are refused.
-func (l *Listener) Close() { _ = l.tcp.Close() }
-
-// Accept waits for the next connection, on the test's goroutine.
-func (l *Listener) Accept() *Peer {
-	l.t.Helper()
-	return l.accept(l.t.FailNow)
-}
-
 // Script runs f on a goroutine of its own against the next connection that is
 // accepted. A failed expectation fails the test, ends the script and closes the
 // connection, so that no call waits for what will not come; a script that ends

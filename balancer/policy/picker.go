@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -18,6 +19,9 @@ type PickInfo struct {
 	Ctx    context.Context // the RPC's; outgoing metadata is in it
 	Method string          // "/service/method"
 	Rand   func() uint64   // in [0, 1<<63); safe for concurrent use
+	// Outgoing is the outgoing metadata of Ctx when the caller has it at hand,
+	// which saves a picker that hashes a header a copy of all of it.
+	Outgoing metadata.MD
 }
 
 // Pick is the answer: a subchannel, or an error, or neither, which means that
@@ -33,7 +37,22 @@ type Pick struct {
 	Done Done
 	// Metadata is added to the request.
 	Metadata metadata.MD
+	// Wanted, when set, is what the RPC would rather use and that is IDLE, with
+	// Subchannel or without one. Whoever picked steps the policy with it, if Ask
+	// allows. A picker over pickers hands it on as it is.
+	Wanted *Wanted
 }
+
+// Wanted asks a policy that is IDLE, somewhere in the tree, to connect because
+// of one pick. It is an Event: a parent hands it to all its children, and the one
+// that made it connects. One that is no longer current means nothing.
+type Wanted struct{ asked atomic.Bool }
+
+func (*Wanted) event() {}
+
+// Ask says whether w still has to be told to the policy: true for the first
+// caller, so that a thousand RPCs that wait are one event.
+func (w *Wanted) Ask() bool { return !w.asked.Load() && w.asked.CompareAndSwap(false, true) }
 
 // Done hears how an RPC went. It is called once for every pick that had one,
 // on the RPC's goroutine.

@@ -89,7 +89,7 @@ type Effects struct {
 	Report  []Report
 	Publish *State    // nil: the picker in force stays. The last one of a step counts.
 	Resolve bool      // ask the resolver to look again
-	Wake    time.Time // zero: no Tick is wanted
+	Wake    time.Time // zero: nothing new is wanted; an earlier wish stays until its Tick
 }
 
 // Host is what a policy may call. Its methods may be called during a step only.

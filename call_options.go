@@ -25,6 +25,10 @@ const (
 	defaultMaxSend = math.MaxInt32
 )
 
+// defaultRetryBuffer is how many octets of an RPC's request are kept so that it
+// can be sent again.
+const defaultRetryBuffer = 256 << 10
+
 // callInfo is what a call's options say. grpc-go's options are exported
 // structs, read here by type; unknown ones are ignored, as grpc-go does.
 type callInfo struct {
@@ -44,6 +48,7 @@ type callInfo struct {
 	trailers     []*metadata.MD
 	peers        []*peer.Peer
 	onFinish     []func(error)
+	retryBuffer  int // octets of a request that are kept for another attempt
 }
 
 // unset stands for a message limit that no option has set.
@@ -52,7 +57,7 @@ const unset = math.MinInt
 // read takes in a call's options, in their order, and what the service config
 // says of its method. However it ends, the call's end can be told to OnFinish.
 func (ci *callInfo) read(cc *ClientConn, opts []grpc.CallOption, mc *methodConfig) error {
-	ci.maxRecv, ci.maxSend = unset, unset
+	ci.maxRecv, ci.maxSend, ci.retryBuffer = unset, unset, defaultRetryBuffer
 	if mc != nil && mc.WaitForReady != nil {
 		ci.waitForReady = *mc.WaitForReady
 	}
@@ -82,6 +87,8 @@ func (ci *callInfo) apply(opt grpc.CallOption) {
 		ci.maxRecv = o.MaxRecvMsgSize
 	case grpc.MaxSendMsgSizeCallOption:
 		ci.maxSend = o.MaxSendMsgSize
+	case grpc.MaxRetryRPCBufferSizeCallOption:
+		ci.retryBuffer = o.MaxRetryRPCBufferSize
 	case grpc.PerRPCCredsCallOption:
 		ci.creds = o.Creds
 	case grpc.AuthorityOverrideCallOption:

@@ -2,8 +2,10 @@ package callboard
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/balancer"
+	"github.com/callboard-rpc/callboard/balancer/policy"
 )
 
 // channelEdge is what RPCs see of their channel: the picker, without a lock and
@@ -18,28 +21,56 @@ import (
 type channelEdge struct {
 	now      atomic.Pointer[pickerEpoch]
 	tell     actors.Ref[any]
-	flips    sync.Mutex // orders set against itself; never taken by an RPC
-	known    atomic.Bool
-	resolves chan struct{} // closed when the resolver has said something for the first time
+	asked    atomic.Bool   // connect is on its way
+	waiting  atomic.Int64  // RPCs that wait for a connection
+	known    atomic.Bool   // the resolver has said something
+	resolves chan struct{} // closed when known becomes true
+	target   string        // as given to NewClient
+	around   surroundings
 }
 
 // pickerEpoch is a picker and how long it is in force.
 type pickerEpoch struct {
 	picker     *balancer.Picker
 	superseded chan struct{} // closed when there is a newer one
+	left       chan struct{} // closed when the picker's state is left; epochs in a row share it
 }
 
-func newChannelEdge() *channelEdge {
-	e := &channelEdge{resolves: make(chan struct{})}
-	e.now.Store(&pickerEpoch{picker: &balancer.Picker{State: connectivity.Idle}, superseded: make(chan struct{})})
+func newChannelEdge(target string) *channelEdge {
+	e := &channelEdge{target: target, resolves: make(chan struct{})}
+	e.now.Store(&pickerEpoch{
+		picker: balancer.NewPicker(connectivity.Idle, nil), superseded: make(chan struct{}), left: make(chan struct{}),
+	})
 	return e
 }
 
+// set puts a picker in force. Only the channel calls it, on its turn.
 func (e *channelEdge) set(p *balancer.Picker) {
-	e.flips.Lock()
-	defer e.flips.Unlock()
-	old := e.now.Swap(&pickerEpoch{picker: p, superseded: make(chan struct{})})
+	old := e.now.Load()
+	next := &pickerEpoch{picker: p, superseded: make(chan struct{}), left: old.left}
+	changed := p.State != old.picker.State
+	if changed {
+		next.left = make(chan struct{})
+	}
+	e.now.Store(next)
 	close(old.superseded)
+	if changed {
+		close(old.left)
+	}
+}
+
+// awaitLeft waits until the state is not from any more, if only for a moment.
+func (e *channelEdge) awaitLeft(ctx context.Context, from connectivity.State) bool {
+	ep := e.now.Load()
+	if ep.picker.State != from {
+		return true
+	}
+	select {
+	case <-ep.left:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // resolved says that the resolver has answered or failed. The channel calls it.
@@ -52,13 +83,20 @@ func (e *channelEdge) resolved() {
 // awaitResolved waits until the resolver has answered or failed for the first
 // time, and makes an idle channel ask it.
 func (e *channelEdge) awaitResolved(ctx context.Context) (waited bool, err error) {
+	if e.known.Load() {
+		return false, nil
+	}
+	e.waiting.Add(1)
+	defer e.waiting.Add(-1)
+	var w stopwatch
+	w.enter(Resolving, time.Now())
 	for !e.known.Load() {
 		ep := e.now.Load()
 		switch ep.picker.State {
 		case connectivity.Shutdown:
 			return waited, nil // pick says so
 		case connectivity.Idle:
-			e.tell.Tell(&connect{})
+			e.connect()
 		default:
 		}
 		waited = true
@@ -66,56 +104,83 @@ func (e *channelEdge) awaitResolved(ctx context.Context) (waited bool, err error
 		case <-e.resolves:
 		case <-ep.superseded:
 		case <-ctx.Done():
-			return waited, e.gaveUp(ctx, ep.picker.State, ep.picker.Err)
+			return waited, e.gaveUp(ctx, ep.picker, ep.picker.Err, &w)
 		}
 	}
 	return waited, nil
 }
 
-// pick chooses a connection for an RPC, waiting for one if need be. Unless the
-// RPC is wait-for-ready it fails when the channel is in TRANSIENT_FAILURE.
-func (e *channelEdge) pick(ctx context.Context, waitForReady bool) (balancer.Conn, error) {
-	if ref, ok, _ := e.now.Load().picker.Pick(); ok && ref.Up() {
-		return ref, nil
+// pick chooses a connection for an attempt of an RPC, waiting for one if need
+// be. Unless the RPC is wait-for-ready it fails where the picker has an error;
+// what a picker drops fails in any case. Whoever picks says how it went:
+// picked.finished.
+func (e *channelEdge) pick(ctx context.Context, method string, waitForReady bool, w *stopwatch) (picked, error) {
+	ep := e.now.Load()
+	k, ok, err := choose(ctx, ep.picker, method)
+	if ok {
+		return k, nil
 	}
-	return e.pickSlow(ctx, waitForReady)
-}
-
-func (e *channelEdge) pickSlow(ctx context.Context, waitForReady bool) (balancer.Conn, error) {
+	// What the picker has said counts: one that drops every tenth RPC must not
+	// be asked twice.
+	e.waiting.Add(1)
+	defer e.waiting.Add(-1)
 	var last error
 	for {
-		ep := e.now.Load()
 		p := ep.picker
-		ref, ok, err := p.Pick()
+		var drop *balancer.Drop
 		switch {
-		case ok && ref.Up():
-			return ref, nil
 		case p.State == connectivity.Shutdown:
-			return balancer.Conn{}, status.Errorf(codes.Canceled, "%s: %v", e.path(), p.Err)
+			return picked{}, e.closed(p.Err, w)
+		case errors.As(err, &drop):
+			return picked{}, drop.Status.Err()
 		case err != nil && !waitForReady:
-			return balancer.Conn{}, status.Errorf(codes.Unavailable, "%s: no connection: %v", e.path(), err)
+			return picked{}, e.noConnection(codes.Unavailable, nil, p, err, w)
 		case p.State == connectivity.Idle:
-			e.tell.Tell(&connect{})
+			e.connect()
 		}
 		if p.Err != nil {
 			last = p.Err
 		}
+		w.enter(e.stage(p), time.Now())
 		select {
 		case <-ep.superseded:
 		case <-ctx.Done():
-			return balancer.Conn{}, e.gaveUp(ctx, p.State, last)
+			return picked{}, e.gaveUp(ctx, p, last, w)
+		}
+		ep = e.now.Load()
+		if k, ok, err = choose(ctx, ep.picker, method); ok {
+			w.stop()
+			return k, nil
 		}
 	}
 }
 
-// gaveUp says why an RPC that ended while it waited for a connection had none.
-func (e *channelEdge) gaveUp(ctx context.Context, st connectivity.State, last error) error {
-	s := status.FromContextError(ctx.Err())
-	why := "the channel is " + st.String()
-	if last != nil {
-		why += ", last error: " + last.Error()
+// pickInfos are reused: a picker may look at one only during a pick.
+var pickInfos = sync.Pool{New: func() any { return new(policy.PickInfo) }}
+
+func choose(ctx context.Context, p *balancer.Picker, method string) (picked, bool, error) {
+	info := pickInfos.Get().(*policy.PickInfo)
+	info.Ctx, info.Method = ctx, method
+	k, ok, err := p.Pick(info)
+	*info = policy.PickInfo{}
+	pickInfos.Put(info)
+	if !ok {
+		return picked{}, false, err
 	}
-	return status.Errorf(s.Code(), "%v while waiting for a connection of %s: %s", ctx.Err(), e.path(), why)
+	return picked{Conn: k.Conn, subchannel: k.Subchannel, done: k.Done, metadata: k.Metadata}, true, nil
+}
+
+// connect makes an idle channel connect. However many RPCs ask, it is one
+// message at a time.
+func (e *channelEdge) connect() {
+	if !e.asked.Swap(true) {
+		e.tell.Tell(&connect{})
+	}
+}
+
+// gaveUp says why an RPC that ended while it waited for a connection had none.
+func (e *channelEdge) gaveUp(ctx context.Context, p *balancer.Picker, last error, w *stopwatch) error {
+	return e.noConnection(status.FromContextError(ctx.Err()).Code(), ctx.Err(), p, last, w)
 }
 
 func (e *channelEdge) path() string {
@@ -123,23 +188,4 @@ func (e *channelEdge) path() string {
 		return p.Path()
 	}
 	return "channel"
-}
-
-// awaitAnother waits until the picker no longer offers a connection that is
-// known to be over, so that the next attempt finds another.
-func (e *channelEdge) awaitAnother(ctx context.Context, ref balancer.Conn) {
-	if ref.Up() {
-		return
-	}
-	for {
-		ep := e.now.Load()
-		if r, ok, _ := ep.picker.Pick(); !ok || r != ref {
-			return
-		}
-		select {
-		case <-ep.superseded:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

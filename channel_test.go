@@ -201,23 +201,45 @@ func TestCloseAtOnce(t *testing.T) {
 	})
 }
 
-// A balancer that panics is restarted and rebuilt from what was resolved.
-func TestBalancerRestarts(t *testing.T) {
-	onStage(t, playbook{unary: echo}, nil, func(s *stage) {
-		if err := s.call(context.Background()); err != nil {
+// A balancer that panics builds its policies anew from what was resolved. No
+// RPC notices, not even one that is in flight.
+func TestBalancerPanics(t *testing.T) {
+	onStage(t, playbook{unary: echo, stream: echoStream}, nil, func(s *stage) {
+		st, err := s.cc.NewStream(context.Background(), bidiDesc, bidiPath)
+		if err != nil {
 			t.Fatal(err)
 		}
+		exchange := func() {
+			t.Helper()
+			if err := st.SendMsg(wrapperspb.String("x")); err != nil {
+				t.Error(err)
+			}
+			if err := st.RecvMsg(new(text)); err != nil {
+				t.Error(err)
+			}
+		}
+		exchange()
 		pid := actor.NewPID(s.as.Address(), "play/client/passthrough:///stage/balancer")
 		s.as.Root.Send(pid, (*balancer.Changed)(nil))
 		if err := s.call(context.Background()); err != nil {
-			t.Errorf("before the restart the last picker serves: %v", err)
+			t.Errorf("before the policies are rebuilt the last picker serves: %v", err)
 		}
 		time.Sleep(5 * time.Second)
 		if err := s.call(context.Background()); err != nil {
-			t.Errorf("after the restart: %v", err)
+			t.Errorf("afterwards: %v", err)
 		}
-		if n := s.sys.Inspect().Find(pid.Id); n == nil || n.Restarts != 1 {
+		exchange()
+		if n := s.dialled(); n != 2 {
+			t.Errorf("%d dials, want another one of the new policies", n)
+		}
+		if n := s.sys.Inspect().Find(pid.Id); n == nil || n.Failure == nil {
 			t.Errorf("balancer %+v", n)
+		}
+		if err := st.CloseSend(); err != nil {
+			t.Error(err)
+		}
+		if err := st.RecvMsg(new(text)); !errors.Is(err, io.EOF) {
+			t.Errorf("the end of the stream: %v", err)
 		}
 	})
 }

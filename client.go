@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,10 +12,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/resolver"
-	"google.golang.org/grpc/serviceconfig"
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/balancer"
+	"github.com/callboard-rpc/callboard/balancer/policy"
 	"github.com/callboard-rpc/callboard/codec"
 	sc "github.com/callboard-rpc/callboard/internal/serviceconfig"
 )
@@ -43,7 +41,10 @@ type ClientConn struct {
 
 	maxRecv       atomic.Int64
 	serviceConfig atomic.Pointer[sc.Config]
+	defaultConfig *sc.Config // nil: none
+	proxies       proxies
 	codecs        codecCache
+	retries       retries
 
 	concrete struct {
 		once sync.Once
@@ -62,8 +63,9 @@ func NewClient(target string, opts ...DialOption) (*ClientConn, error) {
 }
 
 // NewClient makes a channel to target, written as gRPC names are
-// ("dns:///host:port" is meant when there is no scheme). Nothing is connected
-// before the first RPC or Connect.
+// ("dns:///host:port" is meant when there is no scheme, or what grpc-go's
+// resolver.SetDefaultScheme was told). Nothing is connected before the first RPC
+// or Connect.
 //
 // Errors: no transport credentials, an unknown scheme, a system that is shut
 // down.
@@ -76,9 +78,12 @@ func (s *System) NewClient(target string, opts ...DialOption) (*ClientConn, erro
 	if err := o.settle(); err != nil {
 		return nil, fmt.Errorf("callboard: client of %s: %w", target, err)
 	}
-	cc := &ClientConn{sys: s, target: target, opts: o, edge: newChannelEdge()}
+	cc := &ClientConn{sys: s, target: target, opts: o, edge: newChannelEdge(target)}
 	builder, err := cc.parse()
 	if err != nil {
+		return nil, fmt.Errorf("callboard: client of %s: %w", target, err)
+	}
+	if cc.proxies, err = cc.findProxies(); err != nil {
 		return nil, fmt.Errorf("callboard: client of %s: %w", target, err)
 	}
 	cc.userAgent = "callboard-go/" + Version
@@ -92,14 +97,19 @@ func (s *System) NewClient(target string, opts ...DialOption) (*ClientConn, erro
 	cc.chain()
 	cc.accept = codec.Compressors()
 	cc.maxRecv.Store(defaultMaxRecv)
+	registry := cc.policies()
 	if o.serviceConfig != "" {
 		cfg, err := sc.Parse(o.serviceConfig)
 		if err != nil {
 			return nil, fmt.Errorf("callboard: client of %s: %w", target, err)
 		}
+		if _, err := choice(cfg, registry); err != nil {
+			return nil, fmt.Errorf("callboard: client of %s: %w", target, err)
+		}
 		cc.serviceConfig.Store(cfg)
+		cc.defaultConfig = cfg
 	}
-	ref, err := s.spawn("client/"+target, &actors.Spec{Kind: "channel", Mode: actors.Goroutine}, cc.channelActor(builder))
+	ref, err := s.spawn("client/"+target, &actors.Spec{Kind: "channel", Mode: actors.Goroutine}, cc.channelActor(builder, registry))
 	if err != nil {
 		return nil, fmt.Errorf("callboard: client of %s: %w", target, err)
 	}
@@ -137,90 +147,17 @@ func (o *dialOptions) settle() error {
 	return nil
 }
 
-// parse finds the target's resolver: by its scheme, or dns when it has none
-// that is known.
-func (cc *ClientConn) parse() (resolver.Builder, error) {
-	if u, err := url.Parse(cc.target); err == nil {
-		cc.parsed = resolver.Target{URL: *u}
-		if b := cc.builder(u.Scheme); b != nil {
-			return b, cc.findAuthority(b)
-		}
-	}
-	scheme := resolver.GetDefaultScheme()
-	if scheme == "passthrough" {
-		scheme = "dns" // what NewClient means, where the registry still says what Dial meant
-	}
-	u, err := url.Parse(scheme + ":///" + cc.target)
-	if err != nil {
-		return nil, err
-	}
-	cc.parsed = resolver.Target{URL: *u}
-	b := cc.builder(u.Scheme)
-	if b == nil {
-		return nil, fmt.Errorf("no resolver for scheme %q", u.Scheme)
-	}
-	return b, cc.findAuthority(b)
-}
-
-func (cc *ClientConn) builder(scheme string) resolver.Builder {
-	for _, b := range cc.opts.resolvers {
-		if b.Scheme() == scheme {
-			return b
-		}
-	}
-	return resolver.Get(scheme)
-}
-
-// findAuthority settles the :authority header: the option, else what the
-// credentials override, else what the resolver says, else the endpoint.
-func (cc *ClientConn) findAuthority(b resolver.Builder) error {
-	fromCreds := cc.opts.creds.Info().ServerName //nolint:staticcheck // OverrideServerName is deprecated, and still used
-	if cc.opts.authority != "" && fromCreds != "" && cc.opts.authority != fromCreds {
-		return fmt.Errorf("authority %q and the credentials' server name %q disagree", cc.opts.authority, fromCreds)
-	}
-	endpoint := cc.parsed.Endpoint()
-	switch {
-	case cc.opts.authority != "":
-		cc.authority = cc.opts.authority
-	case fromCreds != "":
-		cc.authority = fromCreds
-	default:
-		if o, ok := b.(resolver.AuthorityOverrider); ok {
-			cc.authority = o.OverrideAuthority(cc.parsed)
-			return nil
-		}
-		if strings.HasPrefix(endpoint, ":") {
-			endpoint = "localhost" + endpoint
-		}
-		cc.authority = encodeAuthority(endpoint)
-	}
-	return nil
-}
-
-// encodeAuthority escapes what may not stand in an authority (RFC 3986 3.2).
-func encodeAuthority(s string) string {
-	const allowed = "-_.~!$&'()*+,;=:[]@"
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(allowed, c) >= 0 {
-			b.WriteByte(c)
-			continue
-		}
-		fmt.Fprintf(&b, "%%%02X", c)
-	}
-	return b.String()
-}
-
-func (cc *ClientConn) channelActor(b resolver.Builder) *channel {
+func (cc *ClientConn) channelActor(b resolver.Builder, r policy.Registry) *channel {
 	return &channel{
 		edge:     cc.edge,
-		offered:  cc.offerServiceConfig,
-		resolver: resolverConfig(cc, b),
+		settle:   (&settled{cc: cc, registry: r}).settle,
+		resolver: resolverConfig(cc, cc.resolverFor(b)),
 		balancer: balancer.Config{
 			Dial: cc.dial, Conn: cc.connConfig, Backoff: cc.opts.backoff,
-			MinConnectTimeout: cc.opts.minConnectTimeout, Supervise: cc.opts.supervise,
-			Jitter: rand.Float64, Table: cc.sys.table,
+			MinConnectTimeout: cc.opts.minConnectTimeout, Supervise: cc.sys.supervisor(cc.opts.supervise),
+			Jitter: rand.Float64, Table: cc.sys.table, Registry: r,
+			MaxConns: cc.opts.maxConns, IdleTimeout: cc.opts.idleTimeout,
+			Health: cc.watchHealth, Loads: cc.streamLoads,
 		},
 	}
 }
@@ -235,23 +172,14 @@ func (cc *ClientConn) CanonicalTarget() string { return cc.parsed.String() }
 func (cc *ClientConn) GetState() connectivity.State { return cc.edge.now.Load().picker.State }
 
 // WaitForStateChange waits until the state is not from any more, and says
-// whether it came to that before ctx ended.
+// whether it came to that before ctx ended. A state that was left and is back
+// counts: GetState may give from again.
 func (cc *ClientConn) WaitForStateChange(ctx context.Context, from connectivity.State) bool {
-	for {
-		ep := cc.edge.now.Load()
-		if ep.picker.State != from {
-			return true
-		}
-		select {
-		case <-ep.superseded:
-		case <-ctx.Done():
-			return false
-		}
-	}
+	return cc.edge.awaitLeft(ctx, from)
 }
 
 // Connect makes an idle channel connect.
-func (cc *ClientConn) Connect() { cc.edge.tell.Tell(&connect{}) }
+func (cc *ClientConn) Connect() { cc.edge.tell.Tell(&connect{now: true}) }
 
 // ResetConnectBackoff lets the next connection attempt start at once.
 func (cc *ClientConn) ResetConnectBackoff() { cc.edge.tell.Tell(&resetBackoff{}) }
@@ -259,43 +187,39 @@ func (cc *ClientConn) ResetConnectBackoff() { cc.edge.tell.Tell(&resetBackoff{})
 // Close ends the channel and its connections. RPCs in flight and later ones end
 // with Canceled. Only the first call does something;
 // later ones return grpc.ErrClientConnClosing.
+//
+// Nothing of the channel is left when Close returns, with one exception: it waits
+// two seconds at most for a supervisor, policy or stats handler of the
+// application's that holds one of the channel's actors up, which may be the very
+// caller. What is left then ends when that returns.
 func (cc *ClientConn) Close() error {
 	err := grpc.ErrClientConnClosing //nolint:staticcheck // the value callers compare with
 	cc.closing.Do(func() {
 		err = nil
 		cc.edge.tell.Tell(&closeChannel{})
-		<-cc.edge.tell.Probe().Done()
+		limit := time.NewTimer(2 * closeLimit)
+		defer limit.Stop()
+		select {
+		case <-cc.edge.tell.Probe().Done():
+		case <-limit.C:
+		}
 		cc.sys.leave(cc)
 		cc.closeConcrete()
 	})
 	return err
 }
 
-// shutdown closes the channel for its system. Closing has a limit of its own;
-// only a supervisor that blocks can exceed it.
+var errHeldUp = errors.New("its actors do not stop")
+
+// shutdown closes the channel for its system. Closing has a limit of its own.
 func (cc *ClientConn) shutdown(context.Context) error {
-	closed := make(chan struct{})
-	go func() {
-		_ = cc.Close() // all it says is that somebody else has closed it
-		close(closed)
-	}()
+	_ = cc.Close() // all it says is that somebody else has closed it
 	select {
-	case <-closed:
+	case <-cc.edge.tell.Probe().Done():
 		return nil
-	case <-time.After(2 * closeLimit):
-		return errors.New("its actors do not stop")
+	default:
+		return errHeldUp
 	}
 }
 
 func (cc *ClientConn) label() string { return "client " + cc.target }
-
-// offerServiceConfig takes the resolver's service config, unless it is broken:
-// then the last good one stays.
-func (cc *ClientConn) offerServiceConfig(r *serviceconfig.ParseResult) {
-	if r == nil || r.Err != nil || cc.opts.noServiceConfig {
-		return
-	}
-	if cfg, ok := r.Config.(*sc.Config); ok {
-		cc.serviceConfig.Store(cfg)
-	}
-}

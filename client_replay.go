@@ -2,98 +2,114 @@ package callboard
 
 import (
 	"errors"
-	"sync"
 
-	"github.com/callboard-rpc/callboard/codec/buffer"
+	"github.com/callboard-rpc/callboard/internal/attempt"
 	"github.com/callboard-rpc/callboard/stream"
 )
 
-// replayLimit is how many octets of a streaming RPC are kept so that it can be
-// sent again. Beyond it the RPC is committed to its connection.
-const replayLimit = 256 << 10
-
-// replay keeps what a streaming RPC has sent, until something of the response
-// shows that a server has it. If the peer says before that that it never
-// looked at the RPC (GOAWAY below its id, REFUSED_STREAM), everything is sent
-// again on another connection, once, and nobody notices (gRFC A6, transparent
-// retry).
-type replay struct {
-	mu        sync.Mutex
-	call      *stream.Call
-	wires     []*buffer.Buffer
-	size      int
-	half      bool // half-closed behind the last message
-	committed bool
-	used      bool
-}
-
-// current is the call in force.
-func (s *clientStream) current() *stream.Call {
-	s.replay.mu.Lock()
-	defer s.replay.mu.Unlock()
-	return s.replay.call
-}
-
-// keep remembers a message before it is sent, and says to which call it goes:
-// in one step, or a call that took over in between would get it twice.
-func (r *replay) keep(wire *buffer.Buffer, end bool) *stream.Call {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.half = r.half || end
-	switch {
-	case r.committed || wire == nil:
-	case r.size+len(wire.B) > replayLimit:
-		r.commitLocked()
-	default:
-		r.size += len(wire.B)
-		r.wires = append(r.wires, wire.Retain())
+// connect waits for a stream on a connection, on another if one refuses.
+// transparent says that the RPC was on one before.
+func (s *clientStream) connect(transparent bool) *try {
+	for {
+		t := &try{Start: attempt.Start{Transparent: transparent}}
+		t.open(s.ctx, s)
+		if !t.failed.Unsent {
+			return t
+		}
+		t.end(t.err)
+		transparent = true
 	}
-	return r.call
 }
 
-func (r *replay) commit() {
+// again sends an RPC without a policy on another connection, after from has
+// ended and the peer says that it never looked at it (GOAWAY below its id,
+// REFUSED_STREAM). It does so once, and nobody notices (gRFC A6, transparent
+// retry). It says whether there is an attempt to go on with.
+//
+// Either direction may find out that it is necessary. The one that is second
+// waits for the first; the application's messages are kept meanwhile.
+func (s *clientStream) again(from *try) bool {
+	r := &s.relay
 	r.mu.Lock()
-	r.commitLocked()
-	r.mu.Unlock()
-}
-
-func (r *replay) commitLocked() {
-	for _, w := range r.wires {
-		w.Release()
+	for r.moving && r.try == from {
+		change := r.wait()
+		r.mu.Unlock()
+		<-change // whoever moves it ends with the RPC's context
+		r.mu.Lock()
 	}
-	r.wires, r.committed = nil, true
-}
-
-// again sends the RPC on another connection after from has ended unprocessed.
-// It says whether there is a call to go on with.
-func (s *clientStream) again(from *stream.Call) bool {
-	r := &s.replay
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.call != from {
+	if r.try != from {
+		r.mu.Unlock()
 		return true // the other direction was here first
 	}
-	if r.committed || r.used || !from.Outcome().Unprocessed || s.ctx.Err() != nil {
+	if s.race != nil || r.committed || from.err != nil || !endOf(from.call).Refused || s.ctx.Err() != nil {
+		r.mu.Unlock()
 		return false
 	}
-	r.used = true
-	next, ref, err := s.attempt()
-	if err != nil {
+	r.moving, r.direct = true, false
+	r.mu.Unlock()
+
+	from.conclude(s.cc)
+	next := s.connect(true)
+	if !s.moved(next) {
+		next.giveUp(statusAhead)
 		return false
 	}
-	from.Release()
-	r.call, s.ref = next, ref
-	for i, w := range r.wires {
-		err := next.Send(w.Retain(), r.half && i == len(r.wires)-1, s.ctx.Done())
-		if errors.Is(err, stream.ErrDone) {
-			w.Release()
-		}
-		if err != nil {
-			return true // ended already: the receiver finds out why
-		}
-	}
-	if r.half && len(r.wires) == 0 {
-		next.CloseSend()
+	if s.ctx.Err() != nil {
+		s.canceled() // nobody else may be left to do it
 	}
 	return true
+}
+
+// moved makes next the attempt that is the RPC, and says whether the RPC still
+// wants one.
+func (s *clientStream) moved(next *try) bool {
+	r := &s.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moving = false
+	if r.over {
+		r.announce()
+		return false
+	}
+	r.commit(next) // there is no second time
+	next.pushing = next.err == nil && (len(r.kept) > 0 || r.half)
+	r.settle(next)
+	if next.pushing {
+		go s.push(next)
+	}
+	return true
+}
+
+// push sends t what was kept, and what follows until the application sends to it
+// directly.
+func (s *clientStream) push(t *try) {
+	fine := false
+	defer func() {
+		if !fine {
+			defer s.cc.contain("stats handler or OnFinish", s.begin.method)
+			s.relay.stopPushing(t)
+			s.abort(errPanicked)
+		}
+	}()
+	defer s.cc.contain("stats handler", s.begin.method)
+	for {
+		m, end, more := s.relay.take(t)
+		switch {
+		case !more:
+			fine = true
+			return
+		case m.wire == nil:
+			t.call.CloseSend()
+			continue
+		}
+		if err := t.call.Send(m.wire, end, t.ctx.Done()); err != nil {
+			if errors.Is(err, stream.ErrDone) {
+				m.wire.Release()
+			}
+			s.relay.stopPushing(t)
+			fine = true
+			return
+		}
+		t.stats.sentPayload(m.message, m.sizes)
+	}
 }

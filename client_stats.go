@@ -14,9 +14,11 @@ import (
 // prefixLen is the length prefix that counts as transferred with a message.
 const prefixLen = 5
 
-// clientStats tells stats handlers of one RPC, in grpc-go's order: Begin,
-// OutHeader, OutPayload, InHeader, InPayload, InTrailer, End. All of it happens
-// on the application's goroutines. A nil *clientStats tells nobody.
+// clientStats tells stats handlers of one attempt of an RPC, in grpc-go's order:
+// Begin, OutHeader, OutPayload, InHeader, InPayload, InTrailer, End. It happens
+// on the application's goroutines, except for what is sent to attempts of a
+// streaming or hedged RPC that has a policy, and for the end of those that do
+// not become the RPC. A nil *clientStats tells nobody.
 type clientStats struct {
 	handlers []stats.Handler
 	ctx      context.Context
@@ -32,6 +34,7 @@ type begin struct {
 	clientStream bool
 	serverStream bool
 	delayed      bool // it waited for the channel's first resolution
+	transparent  bool // it repeats an attempt that no server has looked at (gRFC A6)
 }
 
 func (cc *ClientConn) beginStats(ctx context.Context, info *callInfo, b begin) (context.Context, *clientStats) {
@@ -47,7 +50,7 @@ func (cc *ClientConn) beginStats(ctx context.Context, info *callInfo, b begin) (
 	s.ctx = ctx
 	s.each(&stats.Begin{
 		Client: true, BeginTime: s.began, FailFast: !info.waitForReady,
-		IsClientStream: b.clientStream, IsServerStream: b.serverStream,
+		IsClientStream: b.clientStream, IsServerStream: b.serverStream, IsTransparentRetryAttempt: b.transparent,
 	})
 	return ctx, s
 }
@@ -102,7 +105,7 @@ func (s *clientStats) gotHeader(c *stream.Call) {
 		return
 	}
 	s.headed = true
-	ev := &stats.InHeader{Client: true, Header: md, Compression: r.Encoding, FullMethod: s.method}
+	ev := &stats.InHeader{Client: true, Header: md, Compression: r.Encoding, FullMethod: s.method, WireLength: r.WireLen}
 	if info := c.Info(); info != nil {
 		ev.RemoteAddr, ev.LocalAddr = info.Remote, info.Local
 	}
@@ -125,7 +128,7 @@ func (s *clientStats) gotTrailer(c *stream.Call) {
 		return
 	}
 	s.trailed = true
-	s.each(&stats.InTrailer{Client: true, Trailer: c.Trailer()})
+	s.each(&stats.InTrailer{Client: true, Trailer: c.Trailer(), WireLength: c.Outcome().Trailer.WireLen})
 }
 
 func (s *clientStats) end(err error) {

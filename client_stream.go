@@ -2,21 +2,14 @@ package callboard
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
 
-	"github.com/callboard-rpc/callboard/balancer"
-	"github.com/callboard-rpc/callboard/codec"
-	"github.com/callboard-rpc/callboard/codec/buffer"
-	"github.com/callboard-rpc/callboard/stream"
+	"github.com/callboard-rpc/callboard/internal/attempt"
 )
 
 // NewStream begins a streaming RPC. Generated stubs call it.
@@ -42,15 +35,15 @@ func (cc *ClientConn) streamer(ctx context.Context, desc *grpc.StreamDesc, _ *gr
 // clientStream is the application's side of a streaming RPC. One goroutine may
 // send while another receives.
 type clientStream struct {
-	cc     *ClientConn
-	ctx    context.Context
-	cancel context.CancelFunc
-	desc   *grpc.StreamDesc
-	info   callInfo
-	method string
-	stats  *clientStats
-	replay replay
-	ref    balancer.Conn
+	cc       *ClientConn
+	ctx      context.Context // ends with the RPC
+	cancel   context.CancelFunc
+	desc     *grpc.StreamDesc
+	info     callInfo
+	begin    begin
+	throttle *attempt.Throttle
+	relay    relay
+	race     *race // nil: no policy, one attempt at a time
 
 	closed    bool        // half-closed
 	received  atomic.Bool // a message came
@@ -63,105 +56,136 @@ type clientStream struct {
 		header  metadata.MD
 		trailer metadata.MD
 	}
-	stopAfter func() bool
+	stopAfter func() bool // the relay's lock guards it
 }
 
 func (cc *ClientConn) newStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error) {
-	s := &clientStream{cc: cc, desc: desc, method: method}
-	mc, delayed, err := cc.methodConfig(ctx, method)
-	if bad := s.info.read(cc, opts, mc); err == nil {
-		err = bad
-	}
-	if err != nil {
-		s.info.finished(err)
-		return nil, err
-	}
-	if ctx, s.cancel = mc.within(ctx); s.cancel == nil {
-		// Applications wait for the end of a stream's context to learn of the
-		// stream's.
-		ctx, s.cancel = context.WithCancel(ctx)
-	}
-	s.ctx, s.stats = cc.beginStats(ctx, &s.info, begin{
-		method: method, clientStream: desc.ClientStreams, serverStream: desc.ServerStreams, delayed: delayed,
-	})
-	if err := s.open(); err != nil {
-		s.stats.end(err)
-		s.info.finished(err)
-		s.cancel()
+	r, err := cc.rulesFor(ctx, method)
+	s := &clientStream{cc: cc, desc: desc}
+	if err := s.start(ctx, method, opts, r, err); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
+// start begins the RPC by its rules. bad is why there are none.
+func (s *clientStream) start(ctx context.Context, method string, opts []grpc.CallOption, r rules, bad error) error {
+	s.throttle = r.throttle
+	s.begin = begin{method: method, clientStream: s.desc.ClientStreams, serverStream: s.desc.ServerStreams, delayed: r.delayed}
+	if err := s.info.read(s.cc, opts, r.methodConfig); bad == nil {
+		bad = err
+	}
+	if bad != nil {
+		s.info.finished(bad)
+		return bad
+	}
+	if s.ctx, s.cancel = r.within(ctx); s.cancel == nil {
+		// Applications wait for the end of a stream's context to learn of the
+		// stream's.
+		s.ctx, s.cancel = context.WithCancel(ctx)
+	}
+	s.relay.limit, s.relay.budget = s.info.retryBuffer, s.cc.sys.memory.queued
+	if r.policy != nil {
+		s.race = newRace(s, s.cc.attemptConfig(r.policy, r.throttle))
+	}
+	err := s.open()
+	if err != nil {
+		s.finish(err)
+	}
+	return err
+}
+
 // open begins the RPC.
 func (s *clientStream) open() error {
-	c, ref, err := s.attempt()
-	if err != nil {
-		return err
+	if s.race != nil {
+		s.watch()
+		return s.race.begin()
 	}
-	s.stats.sentHeader(c)
-	s.replay.mu.Lock() // canceled may run at once, and begins with taking it
-	defer s.replay.mu.Unlock()
-	s.replay.call, s.ref = c, ref
-	// The stream ends with its context even when nobody calls it any more.
+	t := s.connect(false)
+	s.relay.mu.Lock()
+	s.relay.settle(t)
+	s.relay.mu.Unlock()
+	if t.err == nil {
+		s.watch()
+	}
+	return t.err
+}
+
+// watch ends the stream with its context, even when nobody calls it any more.
+func (s *clientStream) watch() {
+	s.relay.mu.Lock() // canceled may run at once, and begins with taking it
+	defer s.relay.mu.Unlock()
 	s.stopAfter = context.AfterFunc(s.ctx, func() {
-		defer s.cc.contain("stats handler or OnFinish", s.method)
+		defer s.cc.contain("stats handler or OnFinish", s.begin.method)
 		s.canceled()
 	})
-	return nil
 }
 
-// attempt waits for a stream on a connection, on another if one refuses.
-func (s *clientStream) attempt() (*stream.Call, balancer.Conn, error) {
-	for {
-		if err := s.ctx.Err(); err != nil {
-			return nil, balancer.Conn{}, status.FromContextError(err).Err()
+// current is the attempt in force; nil while several race.
+func (s *clientStream) current() *try {
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	return s.relay.try
+}
+
+// chosen is the attempt that is the RPC. It waits until that is known, or the
+// RPC is over.
+func (s *clientStream) chosen() *try {
+	if s.race != nil {
+		select {
+		case <-s.race.settled:
+		case <-s.ctx.Done():
+			s.canceled()
 		}
-		ref, err := s.cc.edge.pick(s.ctx, s.info.waitForReady)
-		if err != nil {
-			return nil, balancer.Conn{}, statusError(err)
-		}
-		c := stream.NewCall()
-		c.Keep = true
-		if err := s.cc.fillRequest(s.ctx, c, s.method, &s.info, ref); err != nil {
-			c.Discard()
-			return nil, balancer.Conn{}, err
-		}
-		c.Open(ref.Transport())
-		if err := c.WaitOpened(s.ctx.Done()); err != nil {
-			st := contextStatus(s.ctx, s.cc.whereWas(c))
-			if c.Cancel(st.Code(), st.Message()) {
-				c.Release()
-				return nil, balancer.Conn{}, st.Err()
-			}
-		}
-		if c.Opened() {
-			return c, ref, nil
-		}
-		c.Release()
-		s.cc.edge.awaitAnother(s.ctx, ref)
 	}
+	return s.current()
 }
 
-// canceled runs when the context ends.
+// canceled runs when the context ends. The RPC ends with it, also one that is
+// over: its application may never ask what has become of it.
 func (s *clientStream) canceled() {
-	st := contextStatus(s.ctx, "")
-	if s.current().Cancel(st.Code(), st.Message()) {
-		s.finish(st.Err())
+	if s.race != nil {
+		if err := s.race.gaveUp(); s.race.quit(err) {
+			s.finish(err)
+			return
+		}
 	}
+	s.relay.mu.Lock()
+	t, moving := s.relay.try, s.relay.moving
+	s.relay.mu.Unlock()
+	if moving {
+		return // whoever moves it looks at the context next
+	}
+	if t.err == nil {
+		w := t.watch
+		why := s.cc.gaveUp(s.ctx, t.call, t.ref.Ref, &w)
+		t.gaveUp.CompareAndSwap(nil, why) // before Cancel: the receiver may see its end first
+		if why = t.gaveUp.Load(); t.call.Cancel(why.st.Code(), why.st.Message()) || !s.complete(t) {
+			s.finish(why)
+			return
+		}
+	}
+	s.finish(nil)
 }
 
-// Context is the RPC's context, with the peer. It ends with the RPC: when
-// RecvMsg has returned an error, SendMsg one other than io.EOF, or the context
-// given to NewStream has ended.
+// complete says whether the application was given all that t, which is over, has
+// brought: only then t's end is the RPC's, whatever the context says.
+func (s *clientStream) complete(t *try) bool {
+	return t.call.Ended() && (t.call.Status() != nil || s.desc.ServerStreams || s.received.Load())
+}
+
+// Context is the RPC's context, with the peer once it is known. It ends with the
+// RPC: when RecvMsg has returned an error, SendMsg one other than io.EOF, or the
+// context given to NewStream has ended.
 func (s *clientStream) Context() context.Context {
-	s.replay.mu.Lock()
-	ref := s.ref
-	s.replay.mu.Unlock()
-	if p := peerOf(ref.Info()); p != nil {
-		return peer.NewContext(s.ctx, p)
+	t := s.current()
+	if t == nil {
+		return s.ctx
 	}
-	return s.ctx
+	if p := t.peer(); p != nil {
+		return peer.NewContext(t.ctx, p)
+	}
+	return t.ctx
 }
 
 // Header waits for the response's headers. Both results are nil for a stream
@@ -171,19 +195,19 @@ func (s *clientStream) Header() (metadata.MD, error) {
 		return md, nil
 	}
 	for {
-		c := s.current()
-		if c.WaitHeader(s.ctx.Done()) != nil {
+		t := s.chosen()
+		if t.call.WaitHeader(s.ctx.Done()) != nil {
 			s.canceled()
 		}
-		if _, md, ok := c.Header(); ok {
-			s.seeHeader(c)
+		if _, md, ok := t.call.Header(); ok {
+			s.seeHeader(t)
 			return md, nil
 		}
-		if !s.again(c) {
+		if !s.again(t) {
 			break
 		}
 	}
-	s.finishWithOutcome()
+	s.finish(nil)
 	md, _, _ := s.ended()
 	return md, nil
 }
@@ -199,79 +223,4 @@ func (s *clientStream) Trailer() metadata.MD {
 	s.final.mu.Lock()
 	defer s.final.mu.Unlock()
 	return s.final.trailer
-}
-
-// SendMsg sends a message. io.EOF says that the stream is over: RecvMsg has the
-// reason.
-func (s *clientStream) SendMsg(m any) error {
-	if s.closed {
-		return s.misuse("SendMsg called after CloseSend")
-	}
-	wire, sizes, err := s.encode(m)
-	if err != nil {
-		err = statusError(err)
-		s.abort(err)
-		return err
-	}
-	return s.send(m, wire, sizes)
-}
-
-func (s *clientStream) encode(m any) (*buffer.Buffer, codec.Sizes, error) {
-	if p, ok := m.(*PreparedMsg); ok {
-		return p.take(s.info.codec, s.info.encoding, s.info.maxSend)
-	}
-	return codec.Encode(s.info.codec, s.info.compressor, m, s.info.maxSend)
-}
-
-// prepare implements preparer.
-func (s *clientStream) prepare(m any) (prepared, error) {
-	wire, sizes, err := codec.Encode(s.info.codec, s.info.compressor, m, s.info.maxSend)
-	if err != nil {
-		return prepared{}, statusError(err)
-	}
-	return prepared{wire: wire, sizes: sizes, codec: s.info.codec.Name(), encoding: s.info.encoding}, nil
-}
-
-func (s *clientStream) send(m any, wire *buffer.Buffer, sizes codec.Sizes) error {
-	// The last message of a stream that sends one travels with END_STREAM.
-	end := !s.desc.ClientStreams
-	s.closed = s.closed || end
-	c := s.replay.keep(wire, end)
-	err := c.Send(wire, end, s.ctx.Done())
-	if errors.Is(err, stream.ErrDone) {
-		wire.Release()
-		s.canceled()
-		return s.sendEnded()
-	}
-	if err != nil && !s.again(c) {
-		return s.sendEnded()
-	}
-	s.stats.sentPayload(m, sizes)
-	return nil
-}
-
-// sendEnded is what SendMsg returns on a stream that is over. Where the client
-// sends one message, generated code would hand io.EOF to the application as the
-// RPC's error; there RecvMsg, which comes next, has the status.
-func (s *clientStream) sendEnded() error {
-	if !s.desc.ClientStreams {
-		return nil
-	}
-	return io.EOF
-}
-
-// CloseSend half-closes the stream. It never fails.
-func (s *clientStream) CloseSend() error {
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	s.replay.keep(nil, true).CloseSend()
-	return nil
-}
-
-func (s *clientStream) misuse(what string) error {
-	err := status.Error(codes.Internal, what)
-	s.abort(err)
-	return err
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/callboard-rpc/callboard/stream"
@@ -17,21 +16,21 @@ func (s *clientStream) RecvMsg(m any) error {
 	if _, over, err := s.ended(); over {
 		return err
 	}
-	c, msg, err := s.receive()
-	s.seeHeader(c)
+	t, msg, err := s.receive()
+	s.seeHeader(t)
 	if err != nil {
-		s.finishWithOutcome()
+		s.finish(nil)
 		_, _, err = s.ended()
 		return err
 	}
-	sizes, err := s.cc.decode(s.ctx, &s.info, c, msg, m)
+	sizes, err := s.cc.decode(s.ctx, &s.info, t.call, msg, m)
 	msg.Buf.Release()
 	if err != nil {
 		s.abort(err)
 		return err
 	}
 	s.received.Store(true)
-	s.stats.gotPayload(m, sizes)
+	t.stats.gotPayload(m, sizes)
 	if s.desc.ServerStreams {
 		return nil
 	}
@@ -40,7 +39,7 @@ func (s *clientStream) RecvMsg(m any) error {
 
 // expectEnd: where the server sends one message, the end belongs to it.
 func (s *clientStream) expectEnd() error {
-	extra, err := s.current().Recv(s.ctx.Done())
+	extra, err := s.current().call.Recv(s.ctx.Done())
 	switch {
 	case err == nil:
 		extra.Buf.Release()
@@ -50,78 +49,95 @@ func (s *clientStream) expectEnd() error {
 	case errors.Is(err, stream.ErrDone):
 		s.canceled()
 	}
-	s.finishWithOutcome()
+	s.finish(nil)
 	if _, _, err := s.ended(); !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil
 }
 
-// receive takes the next message of the call in force. Whatever arrives
+// receive takes the next message of the attempt in force. Whatever arrives
 // commits the RPC to it.
-func (s *clientStream) receive() (*stream.Call, stream.Message, error) {
+func (s *clientStream) receive() (*try, stream.Message, error) {
 	for {
-		c := s.current()
-		msg, err := c.Recv(s.ctx.Done())
+		t := s.chosen()
+		msg, err := t.call.Recv(s.ctx.Done())
 		if errors.Is(err, stream.ErrDone) {
 			s.canceled()
-			return c, msg, io.EOF
+			return t, msg, io.EOF
 		}
-		if err != nil && s.again(c) {
+		if err != nil && s.again(t) {
 			continue
 		}
-		return c, msg, err
+		return t, msg, err
 	}
 }
 
 // seeHeader notes that a server has answered.
-func (s *clientStream) seeHeader(c *stream.Call) {
+func (s *clientStream) seeHeader(t *try) {
 	if s.headSeen.CompareAndSwap(false, true) {
-		s.replay.commit()
-		s.stats.gotHeader(c)
+		s.relay.mu.Lock()
+		s.relay.commit(t)
+		s.relay.mu.Unlock()
+		t.stats.gotHeader(t.call)
 	}
 }
 
-// abort ends the RPC for a reason of our own. Committed first: no call may take
-// over from the one that is cancelled here.
+// abort ends the RPC for a reason of our own. Committed first: no attempt may
+// take over from the one that is cancelled here.
 func (s *clientStream) abort(err error) {
-	s.replay.commit()
-	st := status.Convert(err)
-	s.current().Cancel(st.Code(), st.Message())
+	if s.race == nil || !s.race.quit(err) {
+		s.relay.close()
+		st := status.Convert(err)
+		s.current().call.Cancel(st.Code(), st.Message())
+	}
 	s.finish(err)
 }
 
-func (s *clientStream) finishWithOutcome() {
-	err := io.EOF
-	if st := s.current().Status(); st != nil {
-		err = st.Err()
-	} else if !s.desc.ServerStreams && !s.received.Load() {
-		err = cardinality(0)
+// verdict is how an RPC ended whose attempt is over; io.EOF for OK.
+func (s *clientStream) verdict(t *try) error {
+	switch err := t.outcome(s.cc); {
+	case err != nil:
+		return err
+	case !s.desc.ServerStreams && !s.received.Load():
+		return cardinality(0)
 	}
-	s.finish(err)
+	return io.EOF
 }
 
 // finish records the end, once, and lets go of the call's actor. err is io.EOF
-// for OK.
+// for OK, and nil where the attempt's outcome decides.
 func (s *clientStream) finish(err error) {
 	s.finishing.Do(func() {
-		s.stopAfter()
-		s.replay.commit()
-		c := s.current()
+		s.unwatch()
+		s.relay.close()
+		t := s.current()
 		defer s.cancel() // also when user code below panics
-		defer c.Release()
-		_, md, _ := c.Header()
+		if err == nil {
+			err = s.verdict(t) // by nobody before: who is second may find it let go
+		}
+		md := t.header()
 		s.final.mu.Lock()
-		s.final.over, s.final.err, s.final.header, s.final.trailer = true, err, md, c.Trailer()
+		s.final.over, s.final.err, s.final.header, s.final.trailer = true, err, md, t.call.Trailer()
 		s.final.mu.Unlock()
-		s.info.report(func() metadata.MD { return md }, func() metadata.MD { return s.final.trailer },
-			func() *peer.Peer { return peerOf(s.ref.Info()) })
-		s.stats.gotTrailer(c)
+		if t.err == nil {
+			s.info.report(func() metadata.MD { return md }, func() metadata.MD { return s.final.trailer }, t.peer)
+		}
+		t.end(err)
 		result := err
 		if errors.Is(err, io.EOF) {
 			result = nil
+			s.throttle.Succeeded()
 		}
-		s.stats.end(result)
 		s.info.finished(result)
 	})
+}
+
+func (s *clientStream) unwatch() {
+	s.relay.mu.Lock()
+	stop := s.stopAfter
+	s.relay.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }

@@ -14,9 +14,7 @@ import (
 	"github.com/callboard-rpc/callboard/codec/frame"
 	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/conn/connfsm"
-	"github.com/callboard-rpc/callboard/internal/flow"
 	"github.com/callboard-rpc/callboard/internal/tcpopt"
-	"github.com/callboard-rpc/callboard/resolver"
 	"github.com/callboard-rpc/callboard/stream"
 	"github.com/callboard-rpc/callboard/stream/streamfsm"
 )
@@ -69,6 +67,15 @@ func (cc *ClientConn) dialSocket(ctx context.Context, a grpcresolver.Address) (n
 		return dial(ctx, addr)
 	}
 	network, addr := cc.network(a.Addr)
+	if network == "tcp" {
+		proxy, err := cc.proxies.of(addr)
+		if err != nil {
+			return nil, fmt.Errorf("proxy: %w", err)
+		}
+		if proxy != nil {
+			return cc.dialBy(ctx, proxy, addr)
+		}
+	}
 	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
@@ -97,16 +104,6 @@ func agreedOnH2(auth credentials.AuthInfo, peer string) error {
 	return nil
 }
 
-func resolverConfig(cc *ClientConn, b grpcresolver.Builder) resolver.Config {
-	return resolver.Config{
-		Target: cc.parsed, Builder: b, Parse: parseServiceConfig, Table: cc.sys.table,
-		Options: grpcresolver.BuildOptions{
-			DisableServiceConfig: cc.opts.noServiceConfig, DialCreds: cc.opts.creds, CredsBundle: cc.opts.bundle,
-			Dialer: cc.opts.dialer, Authority: cc.authority,
-		},
-	}
-}
-
 // connConfig makes the configuration of a new connection, of which dial has
 // done the handshake.
 func (cc *ClientConn) connConfig(auth credentials.AuthInfo) conn.Config {
@@ -126,34 +123,23 @@ func (cc *ClientConn) connConfig(auth credentials.AuthInfo) conn.Config {
 func (cc *ClientConn) plainConfig() conn.Config {
 	o := &cc.opts
 	window, connWindow, connMax := windows(o.window, o.connWindow)
-	headerList := o.limits.headerList
-	if o.maxHeaderList != 0 {
-		headerList = o.maxHeaderList
-	}
-	budget, growth := o.limits.budgets(cc.sys.budget, window, clientStreams)
-	return conn.Config{
+	l := &o.limits
+	headerList := l.headerList(o.maxHeaderList)
+	cfg := conn.Config{
 		Machine: connfsm.Config{
 			Role: connfsm.Client, InitialWindow: window, ConnWindow: connWindow, MaxConnWindow: connMax,
-			MaxHeaderListSize: headerList, Budget: budget, Growth: growth, HandshakeTimeout: -1,
+			MaxHeaderListSize: headerList, HandshakeTimeout: -1,
 			Keepalive: connfsm.Keepalive{
 				Time: o.keepalive.Time, Timeout: o.keepalive.Timeout,
 				PermitWithoutStream: o.keepalive.PermitWithoutStream,
 			},
-			GlitchBurst: o.limits.glitchBurst, GlitchRate: o.limits.glitchPerSecond,
 		},
-		Stream:    streamfsm.Config{Role: streamfsm.Client, InitialWindow: window, Growth: growth},
-		Reader:    o.limits.reader(headerList, o.readBuffer, defaultMaxRecv, cc.receiveLimit, window, flow.NewRoom(budget, growth)),
+		Stream:    streamfsm.Config{Role: streamfsm.Client, InitialWindow: window},
+		Reader:    l.reader(headerList, o.readBuffer, defaultMaxRecv, cc.receiveLimit, window, nil),
 		SendLimit: o.writeBuffer,
-		Budget:    budget,
 	}
-}
-
-func (l *limits) reader(headerList uint32, bufferSize, maxMessage int, limit func(frame.StreamID) int, window uint32, room frame.Room) frame.ReaderConfig {
-	return frame.ReaderConfig{
-		MaxFrameSize: frame.MinMaxFrameSize, MaxHeaderList: int(headerList), MaxHeaderFields: l.headerFields,
-		MaxContinuations: l.continuations, MaxSettings: l.settings, HeaderTableSize: frame.DefaultTableSize,
-		MaxMessage: maxMessage, Limit: limit, BufferSize: bufferSize, FirstPart: int(window), Room: room,
-	}
+	l.conn(&cfg, cc.sys.memory, window, clientStreams)
+	return cfg
 }
 
 // receiveLimit is the largest receive limit of any call so far: the reader

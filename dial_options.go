@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/stats"
 
 	"github.com/callboard-rpc/callboard/conn"
+	"github.com/callboard-rpc/callboard/internal/attempt"
+	ownresolver "github.com/callboard-rpc/callboard/resolver"
 )
 
 // DialOption configures a ClientConn. Options carry grpc-go's names, meanings
@@ -51,17 +53,21 @@ type dialOptions struct {
 	readBuffer        int
 	maxHeaderList     uint32
 	resolvers         []resolver.Builder
+	dns               ownresolver.DNS
 	supervise         conn.Supervisor
 	disableRetry      bool
+	maxAttempts       int // of one RPC; 0: attempt.DefaultLimit
 	compressor        encoding.Compressor
 	decompressor      grpc.Decompressor //nolint:staticcheck // deprecated in grpc-go, still honoured
 	limits            limits
+	channelOptions
 }
 
 func defaultDialOptions() dialOptions {
 	return dialOptions{
 		backoff: backoff.DefaultConfig, minConnectTimeout: 20 * time.Second,
-		limits: safeLimits(),
+		limits: newLimits(), dns: ownresolver.DefaultDNS(),
+		channelOptions: defaultChannelOptions(),
 	}
 }
 
@@ -114,10 +120,22 @@ func WithDisableServiceConfig() DialOption {
 	return dialOption(func(o *dialOptions) { o.noServiceConfig = true })
 }
 
-// WithDisableRetry turns off retries by service config. Transparent retries of
-// RPCs that no server has seen stay on, as in grpc-go.
+// WithDisableRetry turns off retries and hedging by service config. Transparent
+// retries of RPCs that no server has seen stay on, as in grpc-go.
 func WithDisableRetry() DialOption {
 	return dialOption(func(o *dialOptions) { o.disableRetry = true })
+}
+
+// WithMaxCallAttempts sets how many attempts of one RPC a retry or hedging
+// policy of the service config may make, the first one included (gRFC A6). Less
+// than 2 is the default of 5.
+func WithMaxCallAttempts(n int) DialOption {
+	return dialOption(func(o *dialOptions) {
+		o.maxAttempts = n
+		if n < 2 {
+			o.maxAttempts = attempt.DefaultLimit
+		}
+	})
 }
 
 // WithUnaryInterceptor sets the outermost interceptor of unary RPCs.
@@ -217,11 +235,6 @@ func (m MaxHeaderListSizeDialOption) applyClient(o *dialOptions) {
 // RFC 9113 6.5.2 counts. Default 16 KiB.
 func WithMaxHeaderListSize(n uint32) DialOption {
 	return MaxHeaderListSizeDialOption{MaxHeaderListSize: n}
-}
-
-// WithResolvers adds resolvers for this ClientConn only, before the registry.
-func WithResolvers(bs ...resolver.Builder) DialOption {
-	return dialOption(func(o *dialOptions) { o.resolvers = append(o.resolvers, bs...) })
 }
 
 // WithCompressor sets the legacy compressor of requests.

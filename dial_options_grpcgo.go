@@ -90,19 +90,6 @@ func WithReturnConnectionError() DialOption { return EmptyDialOption{} }
 // Deprecated: as in grpc-go.
 func FailOnNonTempDialError(bool) DialOption { return EmptyDialOption{} }
 
-// WithNoProxy does nothing: proxies are not used.
-func WithNoProxy() DialOption { return EmptyDialOption{} }
-
-// WithLocalDNSResolution does nothing: it is about proxies, and they are not
-// used.
-func WithLocalDNSResolution() DialOption { return EmptyDialOption{} }
-
-// WithMaxCallAttempts does nothing: there are no retries by service config.
-func WithMaxCallAttempts(int) DialOption { return EmptyDialOption{} }
-
-// WithDisableHealthCheck does nothing: clients do not check health.
-func WithDisableHealthCheck() DialOption { return EmptyDialOption{} }
-
 // WithChannelzParentID does nothing: there is no channelz. System.Inspect shows
 // what it would.
 func WithChannelzParentID(channelz.Identifier) DialOption { return EmptyDialOption{} }

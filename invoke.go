@@ -12,8 +12,11 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/callboard-rpc/callboard/balancer"
+	"github.com/callboard-rpc/callboard/balancer/policy"
 	"github.com/callboard-rpc/callboard/codec"
 	"github.com/callboard-rpc/callboard/codec/buffer"
+	"github.com/callboard-rpc/callboard/conn"
+	"github.com/callboard-rpc/callboard/internal/attempt"
 	"github.com/callboard-rpc/callboard/stream"
 )
 
@@ -39,101 +42,154 @@ func (cc *ClientConn) invoker(ctx context.Context, method string, args, reply an
 
 // unaryCall is one unary RPC on the caller's goroutine.
 type unaryCall struct {
-	cc     *ClientConn
-	info   callInfo
-	method string
-	stats  *clientStats // nil: nobody listens
-	wire   *buffer.Buffer
-	sizes  codec.Sizes
-	again  bool // it was sent once more already
+	cc       *ClientConn
+	info     callInfo
+	begin    begin
+	stats    *clientStats // of the attempt under way; nil: nobody listens
+	wire     *buffer.Buffer
+	sizes    codec.Sizes
+	policy   *attempt.Policy
+	throttle *attempt.Throttle
+	kept     int      // octets charged for what is kept for another attempt
+	retrial  *retrial // nil: no attempt has failed
+	watch    stopwatch
 }
 
 func (cc *ClientConn) invoke(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) error {
-	u := unaryCall{cc: cc, method: method}
-	mc, delayed, err := cc.methodConfig(ctx, method)
-	if bad := u.info.read(cc, opts, mc); err == nil {
+	r, err := cc.rulesFor(ctx, method)
+	if r.policy != nil && r.policy.Hedging {
+		return cc.invokeHedged(ctx, method, args, reply, opts, r)
+	}
+	// Field by field: a literal is made beside u and copied, and this frame lies
+	// below the connection that runs on the caller's stack, which grows for it.
+	var u unaryCall
+	u.cc, u.policy, u.throttle = cc, r.policy, r.throttle
+	u.begin.method, u.begin.delayed = method, r.delayed
+	if bad := u.info.read(cc, opts, r.methodConfig); err == nil {
 		err = bad
 	}
 	if err != nil {
 		u.info.finished(err)
 		return err
 	}
-	ctx, cancel := mc.within(ctx)
+	ctx, cancel := r.within(ctx)
 	if cancel != nil {
 		defer cancel()
 	}
-	ctx, u.stats = cc.beginStats(ctx, &u.info, begin{method: method, delayed: delayed})
 	err = u.run(ctx, args, reply)
-	u.stats.end(err)
+	if err == nil {
+		u.throttle.Succeeded()
+	}
 	u.info.finished(err)
 	return err
 }
 
-func (u *unaryCall) run(ctx context.Context, args, reply any) error {
+func (u *unaryCall) run(ctx context.Context, args, reply any) (err error) {
+	tagged, begun := u.cc.beginStats(ctx, &u.info, u.begin)
+	u.stats = begun
+	defer func() { u.stats.end(err) }()
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()
 	}
-	var err error
 	u.wire, u.sizes, err = codec.Encode(u.info.codec, u.info.compressor, args, u.info.maxSend)
 	if err != nil {
 		return statusError(err)
 	}
 	defer u.wire.Release()
+	if u.policy != nil {
+		u.keep()
+		defer u.forget()
+	}
 	for {
-		again, err := u.attempt(ctx, args, reply)
+		again, err := u.attempt(tagged, args, reply)
 		if !again {
 			return err
 		}
+		u.stats.end(err)
+		u.stats = nil
+		if err := u.retrial.next(ctx, u.cc, err); err != nil {
+			return err
+		}
+		u.begin.transparent = u.retrial.under.Transparent
+		tagged, u.stats = u.cc.beginStats(ctx, &u.info, u.begin)
 	}
 }
 
-// attempt sends the RPC on one connection. again says that no server has seen
-// it, so that it may be sent once more without anybody noticing.
-func (u *unaryCall) attempt(ctx context.Context, args, reply any) (again bool, err error) {
-	ref, err := u.cc.edge.pick(ctx, u.info.waitForReady)
-	if err != nil {
-		return false, statusError(err)
+// keep charges the request that is kept for another attempt. What does not fit
+// is sent, but not again by policy.
+func (u *unaryCall) keep() {
+	n := len(u.wire.B)
+	if n > u.info.retryBuffer || !afford(u.cc.sys.memory.queued, n) {
+		u.policy = nil
+		return
 	}
+	u.kept = n
+}
+
+func (u *unaryCall) forget() { u.cc.sys.memory.queued.Refund(u.kept) }
+
+// attempt sends the RPC on one connection. again says that it failed and that
+// another attempt is due.
+func (u *unaryCall) attempt(ctx context.Context, args, reply any) (again bool, err error) {
+	ref, err := u.cc.edge.pick(ctx, u.begin.method, u.info.waitForReady, &u.watch)
+	if err != nil {
+		return u.again(ctx, pickFailed(err)), statusError(err)
+	}
+	began := ref.clock()
 	c := stream.NewCall()
 	c.Unary, c.First, c.FirstEnds = true, u.wire.Retain(), true
-	if err := u.cc.fillRequest(ctx, c, u.method, &u.info, ref); err != nil {
+	if err := u.cc.fillRequest(ctx, c, u.begin.method, &u.info, &ref); err != nil {
 		c.Discard()
-		return false, err
+		ref.finished(policy.DoneInfo{Err: err})
+		return u.again(ctx, attempt.Ended{Code: status.Code(err)}), err
+	}
+	if u.retrial != nil {
+		c.Request.PreviousAttempts = u.retrial.under.Previous
 	}
 	c.Open(ref.Transport())
 	u.stats.sent(c, args, u.sizes)
 	if err := c.Wait(ctx.Done()); err != nil {
-		st := contextStatus(ctx, u.cc.whereWas(c))
-		if c.Cancel(st.Code(), st.Message()) {
-			u.report(c, ref)
+		why := u.cc.gaveUp(ctx, c, ref.Ref, &u.watch)
+		if c.Cancel(why.st.Code(), why.st.Message()) {
+			u.report(c, ref.Conn)
+			ref.report(c, why, began)
 			c.Release()
-			return false, st.Err()
+			return false, why
 		}
 	}
-	// What never left costs nothing to try again; what a peer says it did not
-	// look at is sent once more, and no further (gRFC A6).
-	if o := c.Outcome(); o.Unprocessed && ctx.Err() == nil && (!c.Opened() || !u.again) {
-		u.again = u.again || c.Opened()
-		c.Release()
-		u.cc.edge.awaitAnother(ctx, ref)
-		return true, nil
+	err = u.conclude(ctx, c, ref.Ref, reply)
+	again = err != nil && !answered(c) && u.again(ctx, endOf(c))
+	if !again {
+		u.report(c, ref.Conn)
 	}
-	err = u.conclude(ctx, c, reply)
-	u.report(c, ref)
+	ref.report(c, err, began)
 	c.Release()
-	return false, err
+	return again, err
+}
+
+// again says whether another attempt follows one that ended so. What never left
+// costs nothing to try again; what a peer says it did not look at is sent once
+// more; the rest is the policy's (gRFC A6).
+func (u *unaryCall) again(ctx context.Context, ev attempt.Ended) bool {
+	if u.policy == nil && (!ev.Unsent && !ev.Refused || ctx.Err() != nil) {
+		return false // nearly every failure
+	}
+	if u.retrial == nil {
+		u.retrial = u.cc.newRetrial(u.policy, u.throttle)
+	}
+	return u.retrial.ended(ev)
 }
 
 // conclude reads the response. OK wants exactly one message.
-func (u *unaryCall) conclude(ctx context.Context, c *stream.Call, reply any) error {
+func (u *unaryCall) conclude(ctx context.Context, c *stream.Call, ref conn.Ref, reply any) error {
 	first, n := c.TakeMessages()
 	if first.Buf != nil {
 		defer first.Buf.Release()
 	}
 	u.stats.gotHeader(c)
 	defer u.stats.gotTrailer(c)
-	if st := c.Status(); st != nil {
-		return st.Err()
+	if st := c.Outcome().Status; st != nil {
+		return u.cc.ended(c, st, ref, &u.watch)
 	}
 	if n != 1 {
 		return cardinality(n)
@@ -176,7 +232,7 @@ func (cc *ClientConn) decode(ctx context.Context, info *callInfo, c *stream.Call
 	if err != nil {
 		return codec.Sizes{}, err
 	}
-	sizes, err := codec.Decode(ctx, info.codec, comp, m.Compressed, m.Buf.B, v, info.maxRecv)
+	sizes, err := cc.opts.limits.inflations.Decode(ctx, info.codec, comp, m.Compressed, m.Buf.B, v, info.maxRecv)
 	return sizes, statusError(err)
 }
 
@@ -192,7 +248,7 @@ func (cc *ClientConn) responseDecompressor(c *stream.Call, compressed bool) (cod
 }
 
 // fillRequest writes the request's header into the call.
-func (cc *ClientConn) fillRequest(ctx context.Context, c *stream.Call, method string, info *callInfo, ref balancer.Conn) error {
+func (cc *ClientConn) fillRequest(ctx context.Context, c *stream.Call, method string, info *callInfo, ref *picked) error {
 	r := &c.Request
 	r.Method, r.Authority, r.Scheme, r.UserAgent = method, cc.authority, cc.scheme, cc.userAgent
 	if ref.ServerName != "" && cc.opts.authority == "" {
@@ -220,8 +276,14 @@ func (cc *ClientConn) fillRequest(ctx context.Context, c *stream.Call, method st
 		}
 		r.Metadata = md
 	}
+	if ref.metadata != nil {
+		if err := validateMetadata(ref.metadata); err != nil {
+			return err
+		}
+		r.Metadata = metadata.Join(r.Metadata, ref.metadata)
+	}
 	if len(cc.opts.perRPC) > 0 || info.creds != nil {
-		return cc.addCredentials(ctx, r, info, ref)
+		return cc.addCredentials(ctx, r, info, ref.Conn)
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package callboard
 
 import (
+	"errors"
 	"net"
 	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/conn"
@@ -155,6 +157,9 @@ func (a *serverActor) listenerDown(m *conn.ListenerDown) {
 // lost runs on a listener's turn. There is nothing to decide: a client that is
 // lost comes back by itself, or does not.
 func (a *serverActor) lost(f conn.Failure) conn.Directive {
+	if errors.Is(f.Cause, credentials.ErrConnDispatched) {
+		return conn.Directive{} // it was never ours
+	}
 	a.self.Tell(&f)
 	return conn.Directive{}
 }
@@ -168,7 +173,7 @@ func (a *serverActor) failed(f conn.Failure) {
 	}
 	a.failures++
 	f.Count, f.Window = a.failures, now.Sub(a.first)
-	a.supervise(f)
+	a.srv.sys.supervisor(a.supervise)(f)
 }
 
 func (a *serverActor) stop(ctx actor.Context, m *stopServer) {

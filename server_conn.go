@@ -1,6 +1,7 @@
 package callboard
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"github.com/callboard-rpc/callboard/codec/frame"
 	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/conn/connfsm"
-	"github.com/callboard-rpc/callboard/internal/flow"
 	"github.com/callboard-rpc/callboard/internal/tcpopt"
 	"github.com/callboard-rpc/callboard/stream"
 	"github.com/callboard-rpc/callboard/stream/streamfsm"
@@ -46,6 +46,9 @@ func (s *Server) accepted(nc net.Conn) (conn.Config, bool) {
 	if s.opts.creds != nil || len(s.opts.stats) > 0 {
 		cfg.Handshake = sc.handshake
 	}
+	if s.opts.creds != nil {
+		cfg.NC = &dispatchable{Conn: nc}
+	}
 	// A peer that has vanished while we write is given up after as long as one
 	// that leaves PINGs unanswered (gRFC A18).
 	_ = tcpopt.SetUserTimeout(nc, orElse(s.opts.keepalive.Timeout, defaultPingTimeout))
@@ -58,29 +61,27 @@ func (s *Server) connConfig() conn.Config {
 	o := &s.opts
 	l := &o.limits
 	window, connWindow, connMax := windows(o.window, o.connWindow)
-	streams := orElse(o.maxStreams, l.maxStreams)
-	budget, growth := l.budgets(s.sys.budget, window, streams)
-	headerList := orElse(o.maxHeaderList, l.headerList)
-	handshake := orElse(o.handshake, l.handshake)
-	rd := l.reader(headerList, o.readBuffer, o.maxRecv, nil, window, flow.NewRoom(budget, growth))
+	streams, headerList := l.streams(o.maxStreams), l.headerList(o.maxHeaderList)
+	handshake := orElse(o.handshake, l.HandshakeTime)
+	rd := l.reader(headerList, o.readBuffer, o.maxRecv, nil, window, nil)
 	rd.HeaderTableSize = orElse(o.tableSize, frame.DefaultTableSize)
-	return conn.Config{
+	cfg := conn.Config{
 		Timeout: handshake,
 		Machine: connfsm.Config{
 			Role: connfsm.Server, InitialWindow: window, ConnWindow: connWindow, MaxConnWindow: connMax,
 			HeaderTableSize: rd.HeaderTableSize, MaxHeaderListSize: headerList,
-			MaxConcurrentStreams: streams, Budget: budget, Growth: growth, HandshakeTimeout: handshake,
+			MaxConcurrentStreams: streams, HandshakeTimeout: handshake,
 			Keepalive:   connfsm.Keepalive{Time: o.keepalive.Time, Timeout: o.keepalive.Timeout},
 			Enforcement: connfsm.Enforcement{MinTime: o.policy.MinTime, PermitWithoutStream: o.policy.PermitWithoutStream},
 			MaxIdle:     o.keepalive.MaxConnectionIdle, MaxAge: jittered(o.keepalive.MaxConnectionAge),
-			AgeGrace:    o.keepalive.MaxConnectionAgeGrace,
-			GlitchBurst: l.glitchBurst, GlitchRate: l.glitchPerSecond,
+			AgeGrace: o.keepalive.MaxConnectionAgeGrace,
 		},
-		Stream:    streamfsm.Config{Role: streamfsm.Server, InitialWindow: window, Growth: growth},
+		Stream:    streamfsm.Config{Role: streamfsm.Server, InitialWindow: window},
 		Reader:    rd,
 		SendLimit: o.writeBuffer,
-		Budget:    budget,
 	}
+	l.conn(&cfg, s.sys.memory, window, streams)
+	return cfg
 }
 
 func orElse[T comparable](v, otherwise T) T {
@@ -106,7 +107,11 @@ func jittered(d time.Duration) time.Duration {
 func (sc *serverConn) handshake(nc net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	var auth credentials.AuthInfo
 	if creds := sc.srv.opts.creds; creds != nil {
-		secured, ai, err := creds.ServerHandshake(nc)
+		socket := nc.(*dispatchable)
+		secured, ai, err := creds.ServerHandshake(socket.Conn)
+		if errors.Is(err, credentials.ErrConnDispatched) {
+			socket.dispatch()
+		}
 		if err == nil {
 			err = agreedOnH2(ai, "client")
 		}

@@ -64,7 +64,7 @@ type serverOptions struct {
 func defaultServerOptions() serverOptions {
 	return serverOptions{
 		name: "main", maxRecv: defaultMaxRecv, maxSend: defaultMaxSend,
-		limits: safeLimits(),
+		limits: newLimits(),
 	}
 }
 

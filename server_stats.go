@@ -50,7 +50,7 @@ func (s *serverCall) introduce() {
 	s.stats = &serverStats{srv: srv, ctx: s.ctx, method: s.in.Method}
 	s.stats.tell(&stats.InHeader{
 		FullMethod: s.in.Method, RemoteAddr: s.sc.peer.Addr, LocalAddr: s.sc.peer.LocalAddr,
-		Compression: s.in.Encoding, Header: s.incoming().Copy(),
+		Compression: s.in.Encoding, Header: s.incoming().Copy(), WireLength: s.in.WireLen,
 	})
 }
 

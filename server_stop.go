@@ -10,7 +10,10 @@ import (
 // Stop closes listeners and connections at once. RPCs in flight end with
 // UNAVAILABLE at their clients, and their handlers' contexts are cancelled;
 // Stop waits for the handlers only with WaitForHandlers.
-func (s *Server) Stop() {
+func (s *Server) Stop() { s.cut(s.opts.waitHandlers) }
+
+// cut ends the server now. Without wait it waits for the connections alone.
+func (s *Server) cut(wait bool) {
 	self, ok := s.end()
 	if !ok {
 		return
@@ -22,7 +25,7 @@ func (s *Server) Stop() {
 	case <-m.closed:
 	case <-gone:
 	}
-	if s.opts.waitHandlers || s.running.Load() == 0 {
+	if wait || s.running.Load() == 0 {
 		<-gone
 	}
 }
@@ -31,15 +34,16 @@ func (s *Server) Stop() {
 // in flight have ended and their handlers have returned.
 func (s *Server) GracefulStop() { _ = s.drain(context.Background()) }
 
-// Shutdown is GracefulStop for as long as ctx lasts, and Stop then. The error
-// says how much was cut off; it wraps ctx's.
+// Shutdown is GracefulStop for as long as ctx lasts, and Stop then, though
+// without waiting for handlers: ctx is over. The error says how much was cut off;
+// it wraps ctx's.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.drain(ctx)
 	if err == nil {
 		return nil
 	}
 	left := s.running.Load()
-	s.Stop()
+	s.cut(false)
 	return fmt.Errorf("callboard: server %s: %d RPCs were cut off: %w", s.opts.name, left, err)
 }
 

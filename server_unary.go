@@ -81,7 +81,7 @@ func (s *serverCall) decode(v any) error {
 
 // unmarshal reads a message into v and releases it.
 func (s *serverCall) unmarshal(msg stream.Message, v any) error {
-	sizes, err := codec.Decode(s, s.codec, s.inflater, msg.Compressed, msg.Buf.B, v, s.sc.srv.opts.maxRecv)
+	sizes, err := s.sc.srv.opts.limits.inflations.Decode(s, s.codec, s.inflater, msg.Compressed, msg.Buf.B, v, s.sc.srv.opts.maxRecv)
 	msg.Buf.Release()
 	if err != nil {
 		return statusError(err)

@@ -2,9 +2,11 @@ package callboard
 
 import (
 	"context"
+	"sync/atomic"
 
 	"google.golang.org/grpc/serviceconfig"
 
+	"github.com/callboard-rpc/callboard/internal/attempt"
 	sc "github.com/callboard-rpc/callboard/internal/serviceconfig"
 )
 
@@ -17,18 +19,54 @@ func parseServiceConfig(js string) *serviceconfig.ParseResult {
 	return &serviceconfig.ParseResult{Config: c}
 }
 
-// methodConfig is what the service config says of a method, or nil. The first
-// RPCs of a channel wait for its resolver: it may have one to offer. delayed
-// says that this one did.
-func (cc *ClientConn) methodConfig(ctx context.Context, method string) (mc *methodConfig, delayed bool, err error) {
-	delayed, err = cc.edge.awaitResolved(ctx)
+// rules are what the service config says of one RPC.
+type rules struct {
+	*methodConfig                   // nil: nothing
+	policy        *attempt.Policy   // nil: one attempt
+	throttle      *attempt.Throttle // nil: none
+	delayed       bool              // the RPC waited for the channel's first resolution
+}
+
+// rulesFor finds the rules of an RPC. The first RPCs of a channel wait for its
+// resolver: it may have a service config to offer.
+func (cc *ClientConn) rulesFor(ctx context.Context, method string) (rules, error) {
+	delayed, err := cc.edge.awaitResolved(ctx)
+	r := rules{delayed: delayed}
 	if err != nil {
-		return nil, delayed, err
+		return r, err
 	}
-	if c := cc.serviceConfig.Load(); c != nil {
-		mc = (*methodConfig)(c.Method(method))
+	c := cc.serviceConfig.Load()
+	if c == nil {
+		return r, nil
 	}
-	return mc, delayed, nil
+	r.methodConfig = (*methodConfig)(c.Method(method))
+	if cc.opts.disableRetry {
+		return r, nil
+	}
+	if r.methodConfig != nil {
+		r.policy = r.Attempts
+	}
+	if c.Throttling != nil {
+		r.throttle = cc.retries.throttle(*c.Throttling)
+	}
+	return r, nil
+}
+
+// retries is what the RPCs of a channel share for their retries and hedges.
+type retries struct {
+	now atomic.Pointer[attempt.Throttle]
+}
+
+// throttle is the channel's throttle, as cfg wants it. It lives on when the
+// service config is looked up again.
+func (r *retries) throttle(cfg attempt.Throttling) *attempt.Throttle {
+	for {
+		old := r.now.Load()
+		t := old.Renew(cfg)
+		if t == old || r.now.CompareAndSwap(old, t) {
+			return t
+		}
+	}
 }
 
 type methodConfig sc.Method

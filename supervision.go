@@ -7,8 +7,8 @@ import (
 )
 
 // Failure is what a supervisor is told when a connection cannot be made or is
-// lost: which actor, what kind, the cause chain, the connection's epoch, and
-// how often in which window.
+// lost: which actor, what kind, the cause chain, the connection's epoch, how
+// often in which window, and what Default would do.
 type Failure = conn.Failure
 
 // FailureKind says what went wrong with a connection.
@@ -16,13 +16,14 @@ type FailureKind = conn.FailureKind
 
 // Kinds of Failure.
 const (
-	DialFailed      = conn.DialFailed
-	HandshakeFailed = conn.HandshakeFailed
-	PeerSilent      = conn.PeerSilent
-	PeerGone        = conn.PeerGone
-	PeerGoAway      = conn.PeerGoAway
-	ProtocolBroken  = conn.ProtocolBroken
-	Panicked        = conn.Panicked
+	DialFailed       = conn.DialFailed       // the address could not be reached
+	HandshakeFailed  = conn.HandshakeFailed  // TLS did not succeed
+	HandshakeTimeout = conn.HandshakeTimeout // TLS or the first SETTINGS took too long
+	PeerSilent       = conn.PeerSilent       // keepalive's PING stayed unanswered
+	PeerGone         = conn.PeerGone         // the socket ended or broke
+	PeerGoAway       = conn.PeerGoAway       // the peer sent GOAWAY
+	ProtocolBroken   = conn.ProtocolBroken   // the peer broke HTTP/2 or a limit
+	Panicked         = conn.Panicked         // an actor of ours panicked
 )
 
 // Directive is a supervisor's answer to a Failure.
@@ -33,10 +34,29 @@ type SupervisionOption struct{ supervise conn.Supervisor }
 
 // WithSupervision lets f decide what happens when a connection cannot be made
 // or is lost. On a system it is the default of all its clients and servers. f
-// is called on the supervising actor's turn, in order, and must not block. On
-// a server it only watches: a lost client is not reconnected.
+// is called on the supervising actor's turn, in order, and must not block:
+// connections wait for it, and for a while so does Close. If it panics, the
+// answer is Default. On a server it only watches: a lost client is not
+// reconnected. RestartBudget, FlapWindow, OnKind, First and others are policies
+// to compose it of.
 func WithSupervision(f func(Failure) Directive) SupervisionOption {
 	return SupervisionOption{supervise: f}
+}
+
+// supervisor is what the channel's subchannels ask: the user's function if there
+// is one, and whoever has subscribed hears of the answer.
+func (s *System) supervisor(user conn.Supervisor) conn.Supervisor {
+	return func(f Failure) (d Directive) {
+		f.Complete(time.Now())
+		// Also when the user's function panics: Default is what happens then.
+		defer func() {
+			s.publish(SupervisionDecision{Origin: Origin{At: f.At, Actor: f.Path}, Failure: f, Directive: d})
+		}()
+		if user == nil {
+			return d
+		}
+		return user(f)
+	}
 }
 
 func (s SupervisionOption) applyClient(o *dialOptions)   { o.supervise = s.supervise }

@@ -14,7 +14,6 @@ import (
 	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/inspect"
-	"github.com/callboard-rpc/callboard/internal/flow"
 )
 
 // System is a tree of actors: clients and servers at the top, connections and
@@ -27,7 +26,8 @@ type System struct {
 	root      actors.Ref[any]
 	log       *slog.Logger
 	supervise conn.Supervisor
-	budget    *flow.Budget
+	memory    *memory
+	events    feed
 
 	mu      sync.Mutex
 	closers map[closer]struct{}
@@ -52,6 +52,7 @@ type systemOptions struct {
 	log       *slog.Logger
 	as        *actor.ActorSystem
 	supervise conn.Supervisor
+	memory    *memory // nil: the process's
 }
 
 // WithName names the system: the first part of its actors' paths. Default
@@ -81,8 +82,7 @@ var (
 		}
 		return s
 	})
-	systems     atomic.Uint64
-	processHeld = sync.OnceValue(newProcessBudget)
+	systems atomic.Uint64
 )
 
 // DefaultSystem is the process's own system, in which servers and clients live
@@ -101,6 +101,9 @@ func NewSystem(opts ...SystemOption) (*System, error) {
 	if o.log == nil {
 		o.log = slog.Default()
 	}
+	if o.memory == nil {
+		o.memory = processMemory()
+	}
 	if o.as == nil {
 		o.as = sharedActors()
 	}
@@ -112,8 +115,9 @@ func NewSystem(opts ...SystemOption) (*System, error) {
 	}
 	s := &System{
 		name: o.name, as: o.as, table: &actors.Table{}, log: o.log, supervise: o.supervise,
-		budget: processHeld(), closers: map[closer]struct{}{},
+		memory: o.memory, closers: map[closer]struct{}{},
 	}
+	s.events.sys = s
 	ref, err := actors.Spawn[any](o.as.Root, o.name, &actors.Spec{Kind: "system", Mode: actors.Goroutine, Table: s.table}, &systemActor{})
 	if err != nil {
 		return nil, fmt.Errorf("callboard: system %q: %w", o.name, err)
@@ -138,7 +142,8 @@ const actorsStopLimit = 5 * time.Second
 
 // Shutdown drains servers, then closes clients, then stops the actors. It
 // returns when nothing is left, or when ctx ends: then what was left is closed
-// at once, and the error says what it was.
+// at once, and the error says what it was. Subscriptions end behind the last
+// event; Shutdown does not wait for subscribers.
 func (s *System) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -159,6 +164,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 	case <-time.After(actorsStopLimit):
 		errs = append(errs, fmt.Errorf("callboard: %d actors still live", s.table.Len()))
 	}
+	s.events.close()
 	return errors.Join(errs...)
 }
 

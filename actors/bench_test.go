@@ -174,7 +174,7 @@ func BenchmarkTable(b *testing.B) {
 	}
 }
 
-func newProbe() *Probe { return &newMailbox(&Spec{}, nil).probe }
+func newProbe() *Probe { return newMailbox(&Spec{}).probe() }
 
 func BenchmarkTimerReset(b *testing.B) {
 	t := NewTimer(func(uint64) {})

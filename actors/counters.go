@@ -52,11 +52,16 @@ func (m *Mailbox) Counters() Counters {
 	defer m.mu.Unlock()
 	s := m.state.Load()
 	direct := s / oneDirect
-	dequeued, leftover, dead := m.dequeued.Load(), m.leftover.Load(), m.dead.Load()
+	dequeued := m.dequeued.Load()
+	var leftover, dead uint64
+	var bytes int64
+	if r := m.rest.Load(); r != nil {
+		leftover, dead, bytes = r.leftover.Load(), r.dead.Load(), r.bytes.Load()
+	}
 	c := Counters{
 		Depth:        m.Depth(),
-		Bytes:        m.bytes.Load(),
-		HighWater:    int(m.high.Load()),
+		Bytes:        bytes,
+		HighWater:    int(m.high),
 		Posted:       direct + m.enqueued.Load() + dead - min(dead, leftover),
 		Processed:    direct + dequeued - leftover,
 		DeadLettered: dead,

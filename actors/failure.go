@@ -43,13 +43,17 @@ func (m *Mailbox) failed(v, msg any) {
 		v = errGoexit
 	}
 	p := newPanic(v)
-	m.probe.recordFailure(p, msg)
+	m.probe().recordFailure(p, msg)
 	m.escalate(p, msg)
 	if goexit {
 		// This stack unwinds to its end; somebody has to go on.
-		if m.mode == Resident {
-			go m.reside()
-		} else {
+		switch {
+		case m.visiting: // another's stack: the actor's goroutine is there, or nobody is
+			m.visiting = false
+			m.startResident()
+		case m.mode == Resident:
+			go m.home.reside()
+		default:
 			go m.drain(unlimited)
 		}
 	}

@@ -80,7 +80,7 @@ func TestInlineHandsOverAfterSixteen(t *testing.T) {
 				_ = i
 				Self[any](c).Tell(&number{})
 			}
-			if handled == foreignLimit+1 {
+			if handled == int(foreignLimit)+1 {
 				<-hold
 			}
 		})

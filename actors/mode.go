@@ -1,5 +1,7 @@
 package actors
 
+import "math"
+
 // Mode says which goroutine runs an actor.
 type Mode uint8
 
@@ -31,7 +33,8 @@ func (d Mode) String() string {
 
 const (
 	// foreignLimit bounds the messages run on a stack that is not the actor's.
-	foreignLimit = 16
-	// unlimited is for goroutines that belong to the actor.
-	unlimited = int(^uint(0) >> 1)
+	foreignLimit int32 = 16
+	// unlimited is for goroutines that belong to the actor. An Inline one whose
+	// goroutine has run that many gets another.
+	unlimited = math.MaxInt32
 )

@@ -131,8 +131,8 @@ func (u *undecided) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, ch
 type noDeadline struct{ rapid.TB }
 
 func TestMailboxBehavesLikeAQueue(t *testing.T) {
-	for _, d := range modes {
-		t.Run(d.String(), func(t *testing.T) {
+	for name, spec := range modelled() {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				as := NewSystem(nil)
 				var a *subject
@@ -147,21 +147,40 @@ func TestMailboxBehavesLikeAQueue(t *testing.T) {
 				rapid.Check(noDeadline{t}, func(rt *rapid.T) {
 					run++
 					a = &subject{letGo: make(chan struct{})}
-					walk(rt, as, a, d, run)
+					walk(rt, as, a, spec(), run)
 				})
 			})
 		})
 	}
 }
 
+// modelled are the ways to run an actor that must all look the same.
+func modelled() map[string]func() *Spec {
+	kinds := map[string]func() *Spec{}
+	for _, d := range modes {
+		kinds[d.String()] = func() *Spec { return &Spec{Mode: d} }
+	}
+	kinds["visited"] = func() *Spec {
+		visits := 0
+		return &Spec{Mode: Resident, Visit: Visit{
+			May: func(_ actor.Actor, msg any) bool { return label(msg) != "posting []" },
+			Visited: func(actor.Actor) bool { // sometimes there is something left to do
+				visits++
+				return visits%3 != 0
+			},
+		}}
+	}
+	return kinds
+}
+
 // walk drives actor and reference with the same random steps and compares what
 // can be seen of them after each.
-func walk(rt *rapid.T, as *actor.ActorSystem, a *subject, d Mode, run int) {
+func walk(rt *rapid.T, as *actor.ActorSystem, a *subject, spec *Spec, run int) {
 	ref := &reference{}
 	guard := &undecided{}
 	table := new(Table)
-	r, err := Spawn[any](as.Root.Copy().WithGuardian(guard), fmt.Sprint(d, run),
-		&Spec{Mode: d, Table: table, Size: func(any) int { return 3 }, Describe: label}, a)
+	spec.Table, spec.Size, spec.Describe = table, func(any) int { return 3 }, label
+	r, err := Spawn[any](as.Root.Copy().WithGuardian(guard), fmt.Sprint("actor-", run), spec, a)
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (r Ref[M]) Probe() *Probe {
 	if r.m == nil {
 		return nil
 	}
-	return &r.m.probe
+	return r.m.probe()
 }
 
 // Depth is the number of messages waiting.
@@ -71,11 +71,11 @@ func Cast[N, M any](r Ref[M]) Ref[N] { return Ref[N](r) }
 // Self is the actor that c belongs to; the zero Ref outside of actors made by
 // Spawn. Call it during Receive.
 func Self[M any](c actor.Context) Ref[M] {
-	h, ok := c.Actor().(shell)
+	h, ok := c.Actor().(*shell)
 	if !ok {
 		return Ref[M]{}
 	}
-	return Ref[M](h)
+	return Ref[M]{h.m}
 }
 
 // ProbeOf is the probe of the actor that c belongs to, or nil.

@@ -16,7 +16,7 @@ func TestResidentDrainsInBatches(t *testing.T) {
 		as := NewSystem(nil)
 		hold := make(chan struct{})
 		var log []string
-		r := spawn(t, as, "loopy", &Spec{Mode: Resident, Drained: func() bool {
+		r := spawn(t, as, "loopy", &Spec{Mode: Resident, Drained: func(actor.Actor) bool {
 			log = append(log, "drained")
 			return false
 		}}, func(c actor.Context) {
@@ -48,7 +48,7 @@ func TestDrainedMayAskForAnotherLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		as := NewSystem(nil)
 		looks, more := 0, 3
-		r := spawn(t, as, "loopy", &Spec{Mode: Resident, Drained: func() bool {
+		r := spawn(t, as, "loopy", &Spec{Mode: Resident, Drained: func(actor.Actor) bool {
 			looks++
 			more--
 			return more > 0
@@ -68,7 +68,7 @@ func TestDrainedMayPanic(t *testing.T) {
 		as := NewSystem(nil)
 		panics, handled := 0, 0
 		parent := as.Root.Copy().WithGuardian(OnFailure(func(*actor.PID, any, any) Directive { return Resume }))
-		r, err := Spawn[any](parent, "loopy", &Spec{Mode: Resident, Drained: func() bool {
+		r, err := Spawn[any](parent, "loopy", &Spec{Mode: Resident, Drained: func(actor.Actor) bool {
 			panics++
 			panic("drained")
 		}}, receive(func(c actor.Context) {
@@ -141,6 +141,114 @@ func TestResidentGoroutineEndsWithItsActor(t *testing.T) {
 		as.Root.Stop(r.PID())
 		if n := r.Probe().Mailbox().Counters().DeadLettered; n != 1 {
 			t.Errorf("%d dead letters, want 1", n)
+		}
+	})
+}
+
+func TestVisitorsRunAnIdleResident(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := NewSystem(nil)
+		var may, all bool
+		var log []string
+		where := func() string {
+			var b [1 << 12]byte
+			if bytes.Contains(b[:runtime.Stack(b[:], false)], []byte("(*residence).reside(")) {
+				return "at home"
+			}
+			return "visited"
+		}
+		spec := &Spec{
+			Mode: Resident,
+			Visit: Visit{May: func(actor.Actor, any) bool { return may }, Visited: func(actor.Actor) bool {
+				log = append(log, "left by the visitor")
+				return all
+			}},
+			Drained: func(actor.Actor) bool {
+				log = append(log, "drained")
+				return false
+			},
+		}
+		r := spawn(t, as, "loopy", spec, func(c actor.Context) {
+			if _, ok := c.Message().(*number); ok {
+				log = append(log, where())
+			}
+		})
+		synctest.Wait()
+		for _, c := range []struct {
+			may, all bool
+			want     []string
+		}{
+			{false, false, []string{"at home", "drained"}},
+			{true, true, []string{"visited", "left by the visitor"}},
+			{true, false, []string{"visited", "left by the visitor", "drained"}},
+			{false, true, []string{"at home", "drained"}},
+		} {
+			may, all, log = c.may, c.all, nil
+			r.Tell(&number{})
+			synctest.Wait()
+			if d := cmp.Diff(c.want, log); d != "" {
+				t.Errorf("may %t, all %t (-want +got):\n%s", c.may, c.all, d)
+			}
+		}
+	})
+}
+
+func TestAVisitThatPanicsIsTheActorsFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := NewSystem(nil)
+		panics, handled := 0, 0
+		parent := as.Root.Copy().WithGuardian(OnFailure(func(*actor.PID, any, any) Directive { return Resume }))
+		r, err := Spawn[any](parent, "loopy", &Spec{Mode: Resident, Visit: Visit{
+			May: func(actor.Actor, any) bool { return true },
+			Visited: func(actor.Actor) bool {
+				panics++
+				panic("visited")
+			},
+		}}, receive(func(c actor.Context) {
+			if _, ok := c.Message().(*number); ok {
+				handled++
+			}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for range 3 {
+			r.Tell(&number{})
+			synctest.Wait()
+		}
+		if panics != 3 || handled != 3 {
+			t.Errorf("%d panics, %d handled; want 3 and 3", panics, handled)
+		}
+		r.Stop()
+		synctest.Wait()
+	})
+}
+
+func TestAVisitorLeavesAfterAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := NewSystem(nil)
+		var log []string
+		parent := as.Root.Copy().WithGuardian(OnFailure(func(*actor.PID, any, any) Directive { return Stop }))
+		r, err := Spawn[any](parent, "loopy", &Spec{Mode: Resident, Visit: Visit{
+			May:     func(actor.Actor, any) bool { return true },
+			Visited: func(actor.Actor) bool { log = append(log, "visited"); return true },
+		}}, receive(func(c actor.Context) {
+			switch c.Message().(type) {
+			case *number:
+				panic("half done")
+			case *actor.Stopped:
+				log = append(log, "stopped")
+			}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.Tell(&number{})
+		synctest.Wait()
+		if d := cmp.Diff([]string{"stopped"}, log); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
 }

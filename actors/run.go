@@ -52,8 +52,7 @@ func (m *Mailbox) deliver(msg any) {
 
 // note publishes what is being handled.
 func (m *Mailbox) note(msg any) {
-	if t := typeWord(msg); t != m.lastType {
-		m.lastType = t
+	if t := typeWord(msg); t != m.current {
 		atomic.StorePointer(&m.current, t)
 	}
 }
@@ -68,7 +67,7 @@ const (
 )
 
 // drain runs an owned mailbox until it can give it up.
-func (m *Mailbox) drain(limit int) verdict {
+func (m *Mailbox) drain(limit int32) verdict {
 	m.left = limit
 	for {
 		if v := m.turn(); v != failed {
@@ -88,7 +87,7 @@ func (m *Mailbox) turn() (v verdict) {
 	}()
 	for {
 		s := m.state.Load()
-		waiting := m.taken < len(m.out) && s&(suspended|stopped) == 0
+		waiting := int(m.taken) < len(m.out) && s&(suspended|stopped) == 0
 		if !waiting && !runnable(s) {
 			msg = nil
 			if m.mode == Resident && m.lookAgain(s) {
@@ -99,7 +98,7 @@ func (m *Mailbox) turn() (v verdict) {
 			}
 			continue
 		}
-		if m.left <= 0 {
+		if m.left <= 0 && m.mode == Inline {
 			go m.drain(unlimited)
 			return released
 		}
@@ -111,9 +110,7 @@ func (m *Mailbox) turn() (v verdict) {
 		case waiting:
 			msg = m.next()
 			m.left--
-			if m.home != nil {
-				m.home.fresh = true
-			}
+			m.fresh = true
 			m.note(msg)
 			m.invoker.InvokeUserMessage(msg)
 		default:
@@ -128,7 +125,7 @@ func (m *Mailbox) release(s uint64) verdict {
 		m.busy.Add(int64(m.mark.since(clock())))
 		m.mark = 0
 	}
-	v := released
+	v, h := released, m.home
 	if m.mode == Resident && m.leaving(s) {
 		v = ended
 	}
@@ -136,7 +133,7 @@ func (m *Mailbox) release(s uint64) verdict {
 		return v
 	}
 	if v == ended {
-		m.stay(s)
+		m.stay(s, h)
 	}
 	return failed
 }
@@ -155,7 +152,7 @@ func (m *Mailbox) next() any {
 	msg := it.msg
 	it.msg = nil
 	if it.size != 0 {
-		m.bytes.Add(-int64(it.size))
+		m.rare().bytes.Add(-int64(it.size))
 	}
 	return msg
 }
@@ -188,11 +185,12 @@ func (m *Mailbox) swap() {
 func (m *Mailbox) nextSystem() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	msg := m.sys[m.sysHead]
-	m.sys[m.sysHead] = nil
-	m.sysHead++
-	if m.sysHead == len(m.sys) {
-		m.sys, m.sysHead = m.sys[:0], 0
+	q := m.sys
+	msg := q.list[q.head]
+	q.list[q.head] = nil
+	q.head++
+	if q.head == len(q.list) {
+		m.sys = nil
 		m.state.And(^sysQueue)
 	}
 	return msg
@@ -216,14 +214,15 @@ func (m *Mailbox) handleSystem(msg any) {
 		if m.stopping {
 			return
 		}
-		m.probe.restarts.Add(1)
+		m.probe().Publish(Restarted{Incarnation: int(m.rare().restarts.Add(1))})
 	case *actor.Stop:
 		m.stopping = true
 	}
-	if m.home != nil {
-		m.home.fresh = true
-	}
+	m.fresh = true
 	m.lifecycle = true
 	m.invoker.InvokeSystemMessage(msg)
 	m.lifecycle = false
+	if m.gone {
+		m.depart()
+	}
 }

@@ -1,13 +1,14 @@
 package actors
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Spec describes a kind of actor. One Spec serves any number of actors and is
-// not changed once the first was spawned.
+// Spec describes a kind of actor. One Spec serves any number of actors, which
+// is cheaper than one each, and is not changed once the first was spawned.
 type Spec struct {
 	// Kind names the kind in inspection: "conn", "reader", "stream".
 	Kind string
@@ -18,7 +19,13 @@ type Spec struct {
 	Linger time.Duration
 	// Drained is called on a Resident actor's goroutine when it has emptied
 	// its queue and is about to park. True makes it look at the queue again.
-	Drained func() (again bool)
+	Drained func(a actor.Actor) (again bool)
+	// Visit lets a sender run an idle Resident actor on its own goroutine: May
+	// says whether it should handle msg there, Visited follows the handling and
+	// takes Drained's place. False from Visited hands the actor to its own
+	// goroutine, as does whatever came in meanwhile. Neither may block: the
+	// sender may be another actor on its turn. Optional.
+	Visit Visit
 	// Supervisor decides about failures of the actor's children unless the
 	// actor itself implements actor.SupervisorStrategy. Nil stops the child.
 	Supervisor actor.SupervisorStrategy
@@ -36,4 +43,12 @@ type Spec struct {
 	// an answer to it can be told. It runs on the goroutine of the sender or of
 	// the stopping actor. Optional.
 	Undelivered func(msg any)
+
+	props atomic.Pointer[actor.Props]
+}
+
+// Visit is how a Resident actor is run by its senders.
+type Visit struct {
+	May     func(a actor.Actor, msg any) bool // asked before the mailbox is taken: atomics only
+	Visited func(a actor.Actor) bool          // asked by whoever has it
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/eventstream"
@@ -11,7 +12,8 @@ import (
 
 // NewSystem returns an actor system that is quiet: protoactor's warnings and
 // errors go to logger (nil: nowhere), its chatter nowhere, and no message is
-// ever printed. It costs about 3 MB, so a process has one.
+// ever printed. Making it takes 2 ms and 3 MB, of which 20 KB remain, so a
+// process has one.
 //
 // protoactor's Shutdown stops no actor: stop the roots and wait for their
 // Probe.Done first.
@@ -23,6 +25,7 @@ func NewSystem(logger *slog.Logger) *actor.ActorSystem {
 	as := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(h)
 	}))
+	shrinkRegistry(as)
 	// The stock subscribers log every dead letter with its content and keep a
 	// goroutine a second long to count them. What else they do is below.
 	as.EventStream = eventstream.NewEventStream()
@@ -32,6 +35,28 @@ func NewSystem(logger *slog.Logger) *actor.ActorSystem {
 		}
 	})
 	return as
+}
+
+// registryShards is how many of its 1,024 groups of maps an actor system keeps,
+// 32 maps each.
+const registryShards = 4
+
+// shrinkRegistry makes do with fewer maps. 32,768 of them take 2.5 MB while they
+// are empty, and in all but the largest systems each actor would be alone in
+// one: 300 octets for an entry of 40. They are asked only when an actor begins
+// or ends, so a lock shared by more of them costs nothing.
+func shrinkRegistry(as *actor.ActorSystem) {
+	reg := as.ProcessRegistry
+	own := map[string]actor.Process{}
+	for _, id := range []string{"deadletter", "eventstream"} {
+		if p, ok := reg.GetLocal(id); ok {
+			own[id] = p
+		}
+	}
+	reg.LocalPIDs.LocalPIDs = slices.Clone(reg.LocalPIDs.LocalPIDs[:registryShards])
+	for id, p := range own {
+		reg.Add(p, id)
+	}
 }
 
 // answerDeadLetter tells those who wait for a reply that none will come.

@@ -18,7 +18,44 @@ type Table struct {
 	spawned atomic.Uint64
 	live    atomic.Int64
 	dead    atomic.Uint64
+
+	observer atomic.Pointer[Observer]
+	specs    sync.Map // by kind
 }
+
+// Spec is the Spec that the table's actors of a kind share. The first caller's
+// spec says what it is like; it runs without lock and may run in vain. Without a
+// table each caller gets its own.
+func (t *Table) Spec(kind string, spec func() *Spec) *Spec {
+	if t == nil {
+		return spec()
+	}
+	if s, ok := t.specs.Load(kind); ok {
+		return s.(*Spec)
+	}
+	s, _ := t.specs.LoadOrStore(kind, spec())
+	return s.(*Spec)
+}
+
+// Observer is told of what the actors of a table go through: each transition
+// that is recorded, with what its actor says beside it, or nil; what an actor
+// publishes without a transition, then only t.At is set; and, as detail, a
+// *[Failure] for every panic and [Restarted] for every restart. It is called on
+// the actor's turn, by many actors at once, so it must neither block nor panic.
+type Observer func(p *Probe, t Transition, detail any)
+
+// Observe makes o the table's observer; nil ends it. A transition that is under
+// way may still reach the one before.
+func (t *Table) Observe(o Observer) {
+	if o == nil {
+		t.observer.Store(nil)
+		return
+	}
+	t.observer.Store(&o)
+}
+
+// Restarted is the detail of an actor's restart.
+type Restarted struct{ Incarnation int } // the new one; the first was 0
 
 // shard is an intrusive list: an actor adds and removes itself without
 // allocation.
@@ -34,9 +71,9 @@ func (t *Table) Add(p *Probe) {
 	s := &t.shards[p.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.prev, p.next = nil, s.head
+	p.before, p.after = nil, s.head
 	if s.head != nil {
-		s.head.prev = p
+		s.head.before = p
 	}
 	s.head = p
 }
@@ -47,17 +84,17 @@ func (t *Table) Remove(p *Probe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case p.prev != nil:
-		p.prev.next = p.next
+	case p.before != nil:
+		p.before.after = p.after
 	case s.head == p:
-		s.head = p.next
+		s.head = p.after
 	default:
 		return
 	}
-	if p.next != nil {
-		p.next.prev = p.prev
+	if p.after != nil {
+		p.after.before = p.before
 	}
-	p.prev, p.next = nil, nil
+	p.before, p.after = nil, nil
 	t.live.Add(-1)
 }
 
@@ -76,7 +113,7 @@ func (t *Table) Snapshot() []*Probe {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		for p := s.head; p != nil; p = p.next {
+		for p := s.head; p != nil; p = p.after {
 			list = append(list, p)
 		}
 		s.mu.Unlock()
@@ -90,7 +127,7 @@ func (t *Table) Find(path string) *Probe {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		for p := s.head; p != nil; p = p.next {
+		for p := s.head; p != nil; p = p.after {
 			if p.Path() == path {
 				s.mu.Unlock()
 				return p

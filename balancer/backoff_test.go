@@ -85,17 +85,16 @@ func TestSilentServer(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		w.expectStates(connectivity.Connecting, connectivity.TransientFailure)
 		f := w.lastFailure()
-		if f.Kind != conn.PeerSilent || f.Epoch != 1 || !strings.HasSuffix(f.Path, "/subchannel-1/conn-1") {
+		if f.Kind != conn.HandshakeTimeout || f.Epoch != 1 || !strings.HasSuffix(f.Path, "/subchannel-1/conn-1") {
 			t.Errorf("failure %+v", f)
 		}
 	})
 }
 
-// The addresses are tried in order, within one attempt, and again from the first
-// in the next.
+// A subchannel with several addresses tries them in order, within one attempt,
+// and again from the first in the next.
 func TestAddressesInOrder(t *testing.T) {
-	balancerTest(t, map[string]string{}, nil, func(w *world) {
-		w.connect()
+	balancerTest(t, map[string]string{}, withPolicy(&oneForAll{}), func(w *world) {
 		w.offer("a", "b", "c")
 		if got := w.dialled(); !slices.Equal(got, []string{"a", "b", "c"}) {
 			t.Errorf("dialled %v", got)
@@ -108,7 +107,7 @@ func TestAddressesInOrder(t *testing.T) {
 		if got := w.dialled(); !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("dialled %v", got)
 		}
-		w.expectStates(connectivity.Connecting, connectivity.TransientFailure, connectivity.Ready)
+		w.expect(ready)
 	})
 }
 
@@ -121,7 +120,7 @@ func TestTransientFailureIsSticky(t *testing.T) {
 		w.set("a", "hangs")
 		time.Sleep(2 * time.Second) // an attempt is under way
 		w.expect(connectivity.TransientFailure)
-		if _, ok, err := w.picker().Pick(); ok || !errors.Is(err, errRefused) {
+		if _, ok, err := pick(w.picker()); ok || !errors.Is(err, errRefused) {
 			t.Errorf("pick: %v %v", ok, err)
 		}
 		w.set("a", "up")

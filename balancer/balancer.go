@@ -3,36 +3,35 @@
 //
 // # Role
 //
-// The balancer actor owns its subchannels. Which endpoints it connects to, and
-// what the picker chooses from, is its policy's business; today that is
-// pick_first (pick_first.go).
+// The balancer actor steps a tree of policies (package policy), performs what
+// they ask for and publishes their picker. Which endpoints are connected to,
+// and what the picker chooses from, is the policies' business.
 //
 // # Messages in
 //
-// *resolver.Update, *resolver.Failed, Connect, ResetBackoff and Stop from the
-// channel; Changed from subchannels.
+// Update, *resolver.Failed, Connect, ResetBackoff, Recovered and Stop from the
+// channel; Changed, Healthy, Loaded and Awake from subchannels.
 //
 // # Messages out
 //
-// Published to the channel. Addresses, Connect, ResetBackoff and Stop to
-// subchannels.
+// Published and Unused to the channel. Connect, ResetBackoff, Addresses, Watch,
+// Report, News, Release, Remove and Stop to subchannels.
 //
 // # States
 //
-// gRPC's connectivity states, as the policy aggregates them.
+// gRPC's connectivity states, as the root policy aggregates them.
 //
 // # Supervision
 //
-// A subchannel that panics is stopped and replaced. The balancer itself is
-// restarted by the channel and rebuilt from the last resolver update; the last
-// picker keeps serving meanwhile.
+// A subchannel that panics is stopped and replaced, with backoff. When the
+// balancer panics, which is to say a policy in it, it keeps its subchannels and
+// the last picker keeps serving; new policies are built from the last update,
+// with backoff, and the old subchannels go when the new ones have come up.
 package balancer
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -42,6 +41,7 @@ import (
 	grpcresolver "google.golang.org/grpc/resolver"
 
 	"github.com/callboard-rpc/callboard/actors"
+	"github.com/callboard-rpc/callboard/balancer/policy"
 	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/resolver"
 )
@@ -57,8 +57,22 @@ type Config struct {
 	MinConnectTimeout time.Duration
 	Supervise         conn.Supervisor // nil: always default
 	Jitter            func() float64  // in [0, 1)
-	Parent            actors.Ref[any]
-	Table             *actors.Table
+	Rand              func() uint64   // in [0, 1<<63), for policies; nil: math/rand's
+	Registry          policy.Registry // of policies
+	// MaxConns is how many connections a subchannel may have at a time, when
+	// the peer's MAX_CONCURRENT_STREAMS is not enough (gRFC A105); 0: 1.
+	MaxConns int
+	// IdleTimeout is how long the channel may be without an RPC before Unused
+	// says so; 0: for ever.
+	IdleTimeout time.Duration
+	// Health watches a service's health on a connection (gRFC A17) and reports
+	// until ctx ends. It runs on a goroutine of its own. nil: no checks.
+	Health func(ctx context.Context, c Conn, service string, report func(connectivity.State, error))
+	// Loads streams out-of-band load reports of a connection (gRFC A51) until
+	// ctx ends. It runs on a goroutine of its own. nil: there are none.
+	Loads  func(ctx context.Context, c Conn, interval time.Duration, report func(*policy.Load))
+	Parent actors.Ref[any]
+	Table  *actors.Table
 }
 
 type dialFunc = func(ctx context.Context, a grpcresolver.Address) (net.Conn, credentials.AuthInfo, conn.FailureKind, error)
@@ -66,22 +80,21 @@ type dialFunc = func(ctx context.Context, a grpcresolver.Address) (net.Conn, cre
 type balancer struct {
 	cfg  Config
 	self actors.Ref[any]
-	pf   pickFirst
-	subs map[int]actors.Ref[any]
-	n    int
-
-	last     *resolver.Update
-	wanted   bool // Connect came before there was anything to connect
+	tree
+	subs     map[uint64]*child
+	avoided  map[string]time.Time // addresses that a supervisor wants no attempt of before
 	stopping bool
-	timer    *actors.Timer // until a subchannel that panicked is replaced
-	panics   int
+	idle     idleness
 }
 
 // Spawn starts a balancer as a child of ctx's actor.
-func Spawn(ctx actor.SpawnerContext, cfg Config) (actors.Ref[any], error) {
+func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (actors.Ref[any], error) {
+	if cfg.Rand == nil {
+		cfg.Rand = random
+	}
 	sp := &actors.Spec{Kind: "balancer", Mode: actors.Goroutine, Table: cfg.Table}
-	return actors.SpawnFunc[any](ctx, "balancer", sp, func() actor.Actor {
-		return &balancer{cfg: cfg, subs: map[int]actors.Ref[any]{}}
+	return actors.SpawnFunc[any](ctx, name, sp, func() actor.Actor {
+		return &balancer{cfg: cfg, subs: map[uint64]*child{}, avoided: map[string]time.Time{}}
 	})
 }
 
@@ -89,129 +102,175 @@ func Spawn(ctx actor.SpawnerContext, cfg Config) (actors.Ref[any], error) {
 func (b *balancer) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Changed:
-		b.changed(m)
-	case *Connect:
-		b.wanted = len(b.subs) == 0
-		b.all(m)
-	case *ResetBackoff:
-		b.all(m)
-	case *Stop:
-		b.stop(ctx, m)
-	case *replace:
-		b.replace(ctx, m)
-	case *resolver.Update:
+		b.changed(ctx, m)
+	case *Update:
 		b.update(ctx, m)
 	case *resolver.Failed:
-		b.publish(b.pf.resolveFailed(m.Err), false)
+		b.failed(ctx, m)
+	case *Connect:
+		b.connect(ctx, m)
+	case *wanted:
+		b.release(false)
+		b.step(ctx, m.w)
+	case *poked:
+		b.poked(ctx)
+	case *Loaded:
+		b.loaded(ctx, m)
+	case *Healthy:
+		b.healthy(m)
+	case *Awake:
+		b.awake(m)
+	case *ResetBackoff:
+		b.all(m)
+		b.step(ctx, &policy.ResetBackoff{})
+	case *woken:
+		b.woken(ctx, m)
+	case *look:
+		b.look(m)
+	case *respawn:
+		b.respawn(ctx, m)
+	case *Recovered:
+		b.recovered(m)
+	case *Stop:
+		b.stop(ctx, m)
 	case *actor.Started:
-		b.self = actors.Self[any](ctx)
-		b.self.Probe().SetState(connectivity.Idle.String())
-		b.timer = actors.NewTimer(func(gen uint64) { b.self.Tell(&replace{gen: gen}) })
+		b.start(ctx)
 	case *actor.Terminated:
 		b.gone(ctx, m.Who)
 	case *actor.Stopping, *actor.Restarting:
-		b.timer.Close()
+		b.closeTimers()
 	case *actor.Stopped:
 	default:
 		actors.Unhandled(ctx)
 	}
 }
 
-// update gives the one subchannel of pick_first its addresses. A connection
-// whose address is still offered is kept.
-func (b *balancer) update(ctx actor.Context, m *resolver.Update) {
-	b.last = m
-	if b.stopping || b.panics > 0 && len(b.subs) == 0 {
-		return // the one that replaces it gets them
-	}
-	if len(b.subs) == 0 {
-		b.n++
-		ref, err := spawnSubchannel(ctx, "subchannel-"+strconv.Itoa(b.n), b.n, &b.cfg, b.self)
-		if err != nil {
-			b.publish(b.pf.resolveFailed(err), false)
-			return
-		}
-		b.subs[b.n] = ref
-	}
-	b.pf.known = true
-	list := flatten(m.Endpoints)
-	for _, s := range b.subs {
-		s.Tell(&Addresses{List: list})
-		if b.wanted {
-			s.Tell(&Connect{})
-		}
-	}
-	b.wanted = false
+func (b *balancer) start(ctx actor.Context) {
+	b.self = actors.Self[any](ctx)
+	b.self.Probe().SetState(connectivity.Idle.String())
+	b.plant(b.self, b.cfg.Registry)
+	b.idle.start(b.self, b.cfg.IdleTimeout)
 }
 
-func (b *balancer) changed(m *Changed) {
-	if _, ok := b.subs[m.Subchannel]; !ok {
+func (b *balancer) closeTimers() {
+	b.timer.Close()
+	b.idle.timer.Close()
+	for _, c := range b.subs {
+		c.timer.Close()
+	}
+}
+
+func (b *balancer) update(ctx actor.Context, m *Update) {
+	if b.stopping {
 		return
 	}
-	if m.State == connectivity.Ready {
-		b.panics = 0
+	news := b.last == nil || !SameEndpoints(b.last.Endpoints, m.Endpoints)
+	watch := b.last != nil && !sameService(b.last.HealthService, m.HealthService)
+	b.last, b.lastFailed = m, nil
+	if news {
+		b.all(&News{})
 	}
-	// Whether a connection was lost or cannot be made: the addresses may be old.
-	b.publish(b.pf.changed(m), m.Lost || m.State == connectivity.TransientFailure)
+	if watch {
+		for _, c := range b.subs {
+			c.watch(m.HealthService)
+		}
+	}
+	b.step(ctx, policyUpdate(m))
 }
 
-// stop ends the subchannels; the balancer stops behind the last of them.
+func policyUpdate(m *Update) *policy.Update {
+	return &policy.Update{Endpoints: m.Endpoints, Config: m.Choice, Hosted: m.State}
+}
+
+func (b *balancer) failed(ctx actor.Context, m *resolver.Failed) {
+	b.lastFailed = m
+	b.lastErr = m.Err
+	b.step(ctx, &policy.Failed{Err: m.Err})
+}
+
+// connect: an RPC waits, or the application wants a connection. What a
+// supervisor has stopped is released before the policies ask for it.
+func (b *balancer) connect(ctx actor.Context, m *Connect) {
+	b.release(m.Now)
+	b.step(ctx, &policy.ExitIdle{})
+}
+
+func (b *balancer) release(now bool) {
+	for _, c := range b.subs {
+		if c.held && !c.removed {
+			c.ref.Tell(&Release{Now: now})
+		}
+	}
+}
+
+func (b *balancer) loaded(ctx actor.Context, m *Loaded) {
+	if c := b.subs[m.Subchannel]; c != nil && !c.removed {
+		b.step(ctx, &policy.Loaded{Subchannel: c.handle, Report: m.Report})
+	}
+}
+
+func (b *balancer) woken(ctx actor.Context, m *woken) {
+	switch {
+	case !b.timer.Current(m.gen) || b.stopping:
+	case b.broken:
+		b.rebuild(ctx)
+	default:
+		b.wake = time.Time{}
+		b.step(ctx, &policy.Tick{})
+	}
+}
+
+// stop ends the subchannels and the policies; the balancer stops behind the last
+// subchannel.
 func (b *balancer) stop(ctx actor.Context, m *Stop) {
-	b.stopping = true
-	b.timer.Stop()
-	b.all(m)
-	if len(b.subs) == 0 {
-		ctx.Stop(ctx.Self())
+	if m.Drain {
+		b.all(&Remove{})
+	} else {
+		b.all(m)
 	}
+	if b.stopping {
+		return
+	}
+	defer b.stopped(ctx) // also when a policy panics at its end
+	b.step(ctx, &policy.Close{})
 }
 
-// gone: a subchannel has stopped. One that was not told to has panicked, and is
-// replaced, but not at once: it may well panic again.
-func (b *balancer) gone(ctx actor.Context, who *actor.PID) {
-	for i, s := range b.subs {
-		if s.PID().Id != who.Id {
-			continue
+func (b *balancer) stopped(ctx actor.Context) {
+	b.stopping = true
+	b.host.abandon()
+	b.closeTimers()
+	for _, c := range b.subs {
+		if c.dead {
+			b.forget(c) // there is no actor that could say that it ends
 		}
-		delete(b.subs, i)
-		if b.stopping {
-			break
-		}
-		b.panics++
-		b.publish(b.pf.changed(&Changed{State: connectivity.TransientFailure, Err: fmt.Errorf("%s panicked", who.Id)}), true)
-		b.timer.Reset(actors.GRPCBackoff.Delay(b.panics))
 	}
+	b.stopIfOver(ctx)
+}
+
+func (b *balancer) stopIfOver(ctx actor.Context) {
 	if b.stopping && len(b.subs) == 0 {
 		ctx.Stop(ctx.Self())
 	}
 }
 
-func (b *balancer) replace(ctx actor.Context, m *replace) {
-	if !b.timer.Current(m.gen) || b.stopping {
-		return
-	}
-	n := b.panics
-	b.panics, b.wanted = 0, true
-	b.update(ctx, b.last)
-	b.panics = n
-}
-
 func (b *balancer) all(m any) {
-	for _, s := range b.subs {
-		s.Tell(m)
+	for _, c := range b.subs {
+		c.ref.Tell(m)
 	}
 }
 
-func (b *balancer) publish(p *Picker, resolve bool) {
-	if p == nil {
-		return
-	}
-	b.self.Probe().SetState(p.State.String())
-	b.cfg.Parent.Tell(&Published{Picker: p, Resolve: resolve})
-}
+func sameService(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
 
-func flatten(eps []grpcresolver.Endpoint) (list []grpcresolver.Address) {
-	for _, e := range eps {
-		list = append(list, e.Addresses...)
+// SameEndpoints says whether two lists are the same as far as connections go: in
+// addresses and server names, and in order.
+func SameEndpoints(a, b []grpcresolver.Endpoint) bool {
+	if len(a) != len(b) {
+		return false
 	}
-	return list
+	for i := range a {
+		if !sameAddresses(a[i].Addresses, b[i].Addresses) {
+			return false
+		}
+	}
+	return true
 }

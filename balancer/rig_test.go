@@ -20,6 +20,7 @@ import (
 	grpcresolver "google.golang.org/grpc/resolver"
 
 	"github.com/callboard-rpc/callboard/actors"
+	"github.com/callboard-rpc/callboard/balancer/policy"
 	"github.com/callboard-rpc/callboard/codec/header"
 	"github.com/callboard-rpc/callboard/conn"
 	"github.com/callboard-rpc/callboard/conn/connfsm"
@@ -33,6 +34,8 @@ type server struct {
 	nc net.Conn
 	mu sync.Mutex
 	fr *http2.Framer
+
+	streams uint32 // MAX_CONCURRENT_STREAMS; 0: unlimited
 }
 
 func (s *server) run(silent bool) {
@@ -41,7 +44,11 @@ func (s *server) run(silent bool) {
 		return
 	}
 	if !silent {
-		s.write(func() error { return s.fr.WriteSettings() })
+		var set []http2.Setting
+		if s.streams > 0 {
+			set = append(set, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: s.streams})
+		}
+		s.write(func() error { return s.fr.WriteSettings(set...) })
 	}
 	for {
 		f, err := s.fr.ReadFrame()
@@ -80,6 +87,11 @@ type world struct {
 	states   []connectivity.State
 	pickers  []*Picker
 	resolves int
+	unused   []time.Duration
+	streams  uint32       // servers' MAX_CONCURRENT_STREAMS; 0: unlimited
+	readied  chan *Picker // if it is there: gets the pickers that are READY
+	choice   policy.Choice
+	service  *string
 	failures []conn.Failure
 	answers  []conn.Directive // the supervisor's, then Default
 	running  sync.WaitGroup
@@ -91,24 +103,48 @@ type setup struct {
 	ready chan actors.Ref[any]
 }
 
+// Receive implements actor.Actor.
 func (w *world) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *setup:
 		m.cfg.Parent, m.cfg.Table = actors.Self[any](ctx), m.table
-		ref, err := Spawn(ctx, m.cfg)
+		ref, err := Spawn(ctx, "balancer", m.cfg)
 		if err != nil {
 			w.Error(err)
 		}
 		m.ready <- ref
 	case *Published:
+		w.published(m)
+	case *Unused:
 		w.mu.Lock()
-		w.states = append(w.states, m.Picker.State)
-		w.pickers = append(w.pickers, m.Picker)
-		if m.Resolve {
-			w.resolves++
-		}
+		w.unused = append(w.unused, time.Since(w.began))
 		w.mu.Unlock()
 	}
+}
+
+// published notes pickers, and states where they change.
+func (w *world) published(m *Published) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m.Resolve {
+		w.resolves++
+	}
+	if m.Picker == nil {
+		return
+	}
+	if n := len(w.states); n == 0 || w.states[n-1] != m.Picker.State {
+		w.states = append(w.states, m.Picker.State)
+	}
+	w.pickers = append(w.pickers, m.Picker)
+	if w.readied != nil && m.Picker.State == connectivity.Ready {
+		w.readied <- m.Picker
+	}
+}
+
+// HandleFailure implements actor.SupervisorStrategy, as the channel does.
+func (w *world) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	sup.ResumeChildren(child)
+	w.bal.Tell(&Recovered{Reason: reason})
 }
 
 var errRefused = errors.New("connection refused")
@@ -126,7 +162,7 @@ func (w *world) dial(ctx context.Context, a grpcresolver.Address) (net.Conn, cre
 		return nil, nil, conn.DialFailed, ctx.Err()
 	case "up", "silent":
 		c, s := net.Pipe()
-		srv := &server{nc: s, fr: http2.NewFramer(s, s)}
+		srv := &server{nc: s, fr: http2.NewFramer(s, s), streams: w.streams}
 		w.mu.Lock()
 		w.servers = append(w.servers, srv)
 		w.mu.Unlock()
@@ -137,7 +173,7 @@ func (w *world) dial(ctx context.Context, a grpcresolver.Address) (net.Conn, cre
 	}
 }
 
-func newWorld(t *testing.T, how map[string]string, set func(*Config)) *world {
+func newWorld(t testing.TB, how map[string]string, set func(*Config)) *world {
 	w := &world{TB: t, how: how, table: &actors.Table{}, began: time.Now()}
 	cfg := Config{
 		Dial: w.dial,
@@ -149,7 +185,8 @@ func newWorld(t *testing.T, how map[string]string, set func(*Config)) *world {
 			return c
 		},
 		Backoff: backoff.DefaultConfig, MinConnectTimeout: 20 * time.Second,
-		Jitter: func() float64 { return 0.5 },
+		Jitter:   func() float64 { return 0.5 },
+		Registry: policy.NewPolicies(policy.Default()...),
 		Supervise: func(f conn.Failure) conn.Directive {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -178,14 +215,28 @@ func newWorld(t *testing.T, how map[string]string, set func(*Config)) *world {
 }
 
 func (w *world) offer(addrs ...string) {
-	u := &resolver.Update{}
+	u := &Update{Update: &resolver.Update{}, Choice: w.choice, HealthService: w.service}
 	for _, a := range addrs {
 		u.Endpoints = append(u.Endpoints, grpcresolver.Endpoint{Addresses: []grpcresolver.Address{{Addr: a}}})
 	}
 	w.bal.Tell(u)
 }
 
-func (w *world) connect() { w.bal.Tell(&Connect{}) }
+func (w *world) connect() { w.bal.Tell(&Connect{Now: true}) }
+
+// use chooses the policy of the offers that follow, as a service config does.
+func (w *world) use(js string) {
+	w.Helper()
+	c, err := policy.ParseList([]byte(js), policy.NewPolicies(policy.Default()...))
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.choice = c
+}
+
+func pick(p *Picker) (Picked, bool, error) {
+	return p.Pick(&policy.PickInfo{Ctx: context.Background(), Method: "/a.B/C"})
+}
 
 func (w *world) set(addr, how string) {
 	w.mu.Lock()
@@ -279,6 +330,13 @@ func (w *world) expectStates(want ...connectivity.State) {
 // end stops everything and holds the world to having left nothing.
 func (w *world) end() {
 	w.Helper()
+	w.finish()
+	synctest.Wait()
+}
+
+// finish is end outside of a bubble.
+func (w *world) finish() {
+	w.Helper()
 	w.bal.Tell(&Stop{Reason: "the test is over"})
 	select {
 	case <-w.bal.Probe().Done():
@@ -292,20 +350,19 @@ func (w *world) end() {
 	if n := w.table.Len(); n != 0 {
 		w.Errorf("%d actors are left", n)
 	}
-	synctest.Wait()
 }
 
 // call opens a call on the picker's connection.
 func (w *world) call() *stream.Call {
 	w.Helper()
-	ref, ok, err := w.picker().Pick()
+	k, ok, err := pick(w.picker())
 	if !ok {
 		w.Fatalf("nothing to pick: %v", err)
 	}
 	c := stream.NewCall()
 	c.Unary, c.FirstEnds = true, true
 	c.Request = header.Request{Method: "/a.B/C", Authority: "test", Scheme: "http"}
-	ref.Open(c)
+	k.Conn.Open(c)
 	return c
 }
 
@@ -324,3 +381,16 @@ func seconds(ds []time.Duration) (s []string) {
 	}
 	return s
 }
+
+// picker0 is picker where there may be none yet.
+func (w *world) picker0() *Picker {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.pickers) == 0 {
+		return nil
+	}
+	return w.pickers[len(w.pickers)-1]
+}
+
+func resolverAddress(a string) grpcresolver.Address { return grpcresolver.Address{Addr: a} }

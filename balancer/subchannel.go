@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	grpcresolver "google.golang.org/grpc/resolver"
 
@@ -22,50 +19,72 @@ import (
 // mostCalm keeps a keepalive time that is doubled again and again a number.
 const mostCalm = 16
 
-// subchannel is the actor that keeps one connection to a list of addresses.
+// subchannel is the actor that keeps connections to a list of addresses.
 //
 // Role: connectivity state and backoff; it decides what its connection's death
 // means.
 //
-// Messages in: Addresses, Connect, ResetBackoff and Stop from the balancer,
-// dialled from its dial, Ready, GoAway and Down from its connections.
+// Messages in: Connect, ResetBackoff, Addresses, Watch, Report, News, Release,
+// Remove and Stop from the balancer, dialled from its dials, health from its
+// health check, Ready, Crowded, GoAway and Down from its connections.
 //
-// Messages out: Changed to the balancer.
+// Messages out: Changed, Healthy, Loaded and Awake to the balancer.
 //
 // States: IDLE, CONNECTING, READY, TRANSIENT_FAILURE, SHUTDOWN as gRPC has
-// them. A connection that is drained leaves READY at once and finishes its
-// streams on its own.
+// them. TRANSIENT_FAILURE becomes IDLE by itself; only Connect leads on from
+// there. A connection that is drained leaves READY at once and finishes its
+// streams on its own. With a health check (gRFC A17) a connection that is up is
+// READY only while the service is.
 //
 // Supervision: parent of its connections. One that panics is stopped, never
 // restarted: the next has a new name and a new epoch (law 5).
 type subchannel struct {
 	cfg      *Config
-	id       int
+	id       uint64
+	edge     *edge
 	balancer actors.Ref[any]
 	self     actors.Ref[any]
 
-	state     connectivity.State
-	list      []grpcresolver.Address
-	next      int // list[next] is tried next in this attempt
-	attempt   int // tells this attempt's dials from older ones
-	epoch     int
-	current   conn.Ref            // spawned and not lost
-	conns     map[string]conn.Ref // all that live, drained ones too, by actor id
-	at        grpcresolver.Address
-	stop      context.CancelFunc // ends the attempt
-	began     time.Time
-	timer     *actors.Timer
-	tries     int       // attempts failed in a row
-	since     time.Time // the first of them
-	lastErr   error
-	goAway    *conn.GoAway
-	escalated bool // no attempts until there is something new
-	calmed    uint // how often a server found our keepalive too eager
+	state   connectivity.State
+	list    []grpcresolver.Address
+	next    int  // list[next] is tried next in this attempt
+	attempt int  // tells this attempt's dials from older ones
+	late    bool // the dial's time is up, and it has not returned
+	epoch   int
+	current conn.Ref            // spawned in this attempt, not READY yet
+	up      []Conn              // usable, the one of the attempt first
+	conns   map[string]conn.Ref // all that live, drained ones too, by actor id
+	at      grpcresolver.Address
+	stop    context.CancelFunc // ends the attempt
+	began   time.Time
+	timer   *actors.Timer
+	tries   int       // attempts failed in a row
+	since   time.Time // the first of them; zero: there is none
+	calmed  uint      // how often a server found our keepalive too eager
+
+	held      hold
+	again     bool      // connects by itself when the timer is over
+	wanted    bool      // Connect came while held
+	notBefore time.Time // a supervisor wants no attempt before
+	rest      time.Time // when the backoff of a failure is over that a supervisor has stopped
+
+	scale scale
+	watch watch
 }
 
-func spawnSubchannel(ctx actor.SpawnerContext, name string, id int, cfg *Config, parent actors.Ref[any]) (actors.Ref[any], error) {
-	s := &subchannel{cfg: cfg, id: id, balancer: parent, conns: map[string]conn.Ref{}}
-	sp := &actors.Spec{Kind: "subchannel", Mode: actors.Goroutine, Table: cfg.Table, Undelivered: hangUp}
+// hold is what keeps a subchannel from trying.
+type hold uint8
+
+const (
+	free      hold = iota
+	stopped        // until an RPC or the application asks
+	escalated      // until the resolver has something new or the backoff is reset
+)
+
+func spawnSubchannel(ctx actor.SpawnerContext, name string, s *subchannel) (actors.Ref[any], error) {
+	s.conns, s.state = map[string]conn.Ref{}, connectivity.Idle
+	s.edge.usage.live.Store(nil)
+	sp := &actors.Spec{Kind: "subchannel", Mode: actors.Goroutine, Table: s.cfg.Table, Undelivered: hangUp}
 	return actors.Spawn[any](ctx, name, sp, s)
 }
 
@@ -80,211 +99,177 @@ func hangUp(msg any) {
 func (s *subchannel) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Connect:
-		if s.state == connectivity.Idle {
-			s.connect()
-		}
+		s.wish()
 	case *dialled:
 		s.dialled(ctx, m)
 	case *conn.Ready:
 		s.ready(m)
+	case *conn.Crowded:
+		s.crowded()
 	case *conn.GoAway:
 		s.drained(m)
 	case *conn.Down:
 		s.down(m)
+	case *health:
+		s.healthReport(m)
 	case *expired:
 		s.expired(m)
+	case *rescale:
+		s.rescale(m)
 	case *Addresses:
 		s.addresses(m)
+	case *Watch:
+		s.watchAnother(m)
+	case *Report:
+		s.loadsEvery(m.Interval)
 	case *ResetBackoff:
 		s.resetBackoff()
+	case *Release:
+		s.release(m.Now)
+	case *News:
+		s.news()
+	case *Remove:
+		s.remove(ctx)
 	case *Stop:
 		s.shutdown(ctx, m)
 	case *actor.Started:
-		s.self = actors.Self[any](ctx)
-		s.timer = actors.NewTimer(func(gen uint64) { s.self.Tell(&expired{gen: gen}) })
-		s.self.Probe().SetState(connectivity.Idle.String())
+		s.start(ctx)
 	case *actor.Stopping:
-		s.timer.Close()
-		s.endAttempt()
+		s.stopping()
 	case *actor.Terminated:
-		delete(s.conns, m.Who.Id)
-		s.stopIfOver(ctx)
+		s.gone(ctx, m.Who.Id)
 	case *actor.Stopped, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
 	}
 }
 
+func (s *subchannel) start(ctx actor.Context) {
+	s.self = actors.Self[any](ctx)
+	s.timer = actors.NewTimer(func(gen uint64) { s.self.Tell(&expired{gen: gen}) })
+	s.scale.timer = actors.NewTimer(func(gen uint64) { s.self.Tell(&rescale{gen: gen}) })
+	s.self.Probe().SetState(connectivity.Idle.String())
+	s.balancer.Tell(&Changed{Subchannel: s.id, State: connectivity.Idle, Situation: s.situation(connectivity.Idle, nil)})
+}
+
+func (s *subchannel) stopping() {
+	s.timer.Close()
+	s.scale.close()
+	s.endAttempt()
+	s.unwatch()
+	s.edge.set(nil)
+}
+
 // become is the one place where the connectivity state changes.
-func (s *subchannel) become(st connectivity.State, err error, lost bool) {
-	s.self.Probe().Become(s.state.String(), st.String(), errText(err))
+func (s *subchannel) become(st connectivity.State, err error) {
+	now := s.situation(st, err)
+	s.self.Probe().BecomeWith(s.state.String(), st.String(), errText(err), now)
 	s.state = st
-	c := &Changed{Subchannel: s.id, State: st, Err: err, Lost: lost}
-	if st == connectivity.Ready {
-		c.Conn = Conn{Ref: s.current, ServerName: s.at.ServerName}
-	}
-	s.balancer.Tell(c)
+	s.offer()
+	s.balancer.Tell(&Changed{
+		Subchannel: s.id, State: st, Err: err, Held: s.held == stopped, Until: s.notBefore, Situation: now,
+	})
 }
 
-// connect begins an attempt: every address in turn, within the time gRPC's
-// connection backoff gives it.
-func (s *subchannel) connect() {
-	if len(s.list) == 0 {
-		return
+// offer shows RPCs the connections they may use: before the balancer hears of
+// READY, or the first ones would find none.
+func (s *subchannel) offer() {
+	if s.state == connectivity.Ready {
+		s.edge.set(slices.Clone(s.up))
+	} else {
+		s.edge.set(nil)
 	}
-	s.began, s.next, s.escalated = time.Now(), 0, false
-	s.become(connectivity.Connecting, nil, false)
-	s.dial()
 }
 
-// dial tries one address. Edge: dialling blocks, so it has a goroutine; it
-// posts one message and ends.
-func (s *subchannel) dial() {
-	s.attempt++
-	s.at = s.list[s.next]
-	s.next++
-	timeout := max(s.cfg.MinConnectTimeout, s.backoff())
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	s.stop = cancel
-	m := &dialled{attempt: s.attempt, addr: s.at}
-	dial, self := s.cfg.Dial, s.self
-	go func() {
-		m.run(ctx, dial)
-		self.Tell(m)
-	}()
-	s.timer.Reset(timeout)
+// wish is a policy's Connect.
+func (s *subchannel) wish() {
+	switch {
+	case s.state != connectivity.Idle:
+	case s.held != free:
+		s.wanted = true
+	default:
+		s.connect()
+	}
 }
 
-// run dials. Diallers and credentials are the user's: what panics there has
-// failed to connect.
-func (m *dialled) run(ctx context.Context, dial dialFunc) {
-	defer func() {
-		if v := recover(); v != nil {
-			m.nc, m.kind, m.err = nil, conn.DialFailed, &actors.Panic{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	m.nc, m.auth, m.kind, m.err = dial(ctx, m.addr)
-}
-
-func (s *subchannel) dialled(ctx actor.Context, m *dialled) {
-	if m.attempt != s.attempt || s.state != connectivity.Connecting {
-		if m.nc != nil {
-			_ = m.nc.Close()
-		}
-		return
-	}
-	if m.err != nil {
-		s.failed(m.kind, fmt.Errorf("dial %s: %w", m.addr.Addr, m.err))
-		return
-	}
-	s.epoch++
-	cfg := s.cfg.Conn(m.auth)
-	cfg.Machine.Keepalive.Time <<= s.calmed
-	cfg.NC, cfg.AuthInfo, cfg.Parent, cfg.Table = m.nc, m.auth, s.self, s.cfg.Table
-	ref, err := conn.Spawn(ctx, "conn-"+strconv.Itoa(s.epoch), cfg)
-	if err != nil {
-		_ = m.nc.Close()
-		s.failed(conn.DialFailed, err)
-		return
-	}
-	s.current = ref
-	s.conns[ref.PID().Id] = ref
-}
-
+// ready: the connection of the attempt is up. Whether the subchannel is READY may
+// be for its health check to say.
 func (s *subchannel) ready(m *conn.Ready) {
+	if s.grown(m) {
+		return
+	}
 	if m.Ref != s.current || s.state != connectivity.Connecting {
 		return
 	}
+	s.current = conn.Ref{}
 	s.endAttempt()
-	s.goAway = nil
-	s.become(connectivity.Ready, nil, false)
+	s.tries, s.since = 0, time.Time{}
+	s.up = []Conn{{Ref: m.Ref, ServerName: s.at.ServerName}}
+	if s.checks() {
+		s.startWatch()
+		return
+	}
+	s.become(connectivity.Ready, nil)
+	s.startWatch()
 }
 
 // drained: the connection takes no new streams but serves the old ones.
 func (s *subchannel) drained(m *conn.GoAway) {
-	if m.Ref != s.current {
-		return
-	}
-	s.goAway = m
 	if connfsm.TooManyPings(m.Frame) && s.calmed < mostCalm {
 		s.calmed++ // gRFC A8: the next connection pings half as often
 	}
-	s.current = conn.Ref{}
-	if s.state == connectivity.Ready {
-		s.lost(conn.PeerGoAway, goAwayError(m))
-	}
+	s.over(m.Ref, conn.PeerGoAway, goAwayError(m))
 }
 
 // down: the connection is over.
 func (s *subchannel) down(m *conn.Down) {
-	if m.Ref != s.current {
-		return
-	}
-	s.current = conn.Ref{}
 	err := m.Err
 	if err == nil {
 		err = errors.New("connection closed")
 	}
-	switch s.state {
-	case connectivity.Ready:
-		s.lost(conn.KindOf(err), err)
-	case connectivity.Connecting:
-		s.failed(conn.KindOf(err), fmt.Errorf("connect %s: %w", s.at.Addr, err))
-	case connectivity.Idle, connectivity.TransientFailure, connectivity.Shutdown:
+	s.over(m.Ref, conn.KindOf(err), err)
+}
+
+// over: no new stream begins on a connection. What that means depends on what it
+// was: the one an attempt waits for, the only one that is up, or one of several.
+func (s *subchannel) over(r conn.Ref, kind conn.FailureKind, err error) {
+	if s.shrunk(r) {
+		return
 	}
+	if r == s.current {
+		s.current = conn.Ref{}
+		if s.state == connectivity.Connecting {
+			s.failed(kind, fmt.Errorf("connect %s: %w", s.at.Addr, err))
+		}
+		return
+	}
+	i := slices.IndexFunc(s.up, func(c Conn) bool { return c.Ref == r })
+	if i < 0 {
+		return
+	}
+	s.up = slices.Delete(slices.Clone(s.up), i, i+1)
+	if len(s.up) > 0 {
+		s.tell(r, kind, err, 0)
+		s.offer()
+		if i == 0 {
+			s.startWatch()
+		}
+		return
+	}
+	s.scale.close()
+	s.unwatch()
+	s.lost(r, kind, err)
 }
 
 // lost: a connection that was READY is gone. The failure row starts anew.
-func (s *subchannel) lost(kind conn.FailureKind, err error) {
-	s.tries, s.since, s.lastErr = 0, time.Now(), err
-	d := s.ask(kind, err, 0)
-	switch d.Decision {
-	case conn.DecideDefault:
-		s.become(connectivity.Idle, err, true)
-	default:
-		s.obey(d, 0, err, true)
-	}
-}
-
-// failed: one address could not be reached; the next is tried, and after the
-// last the attempt has failed.
-func (s *subchannel) failed(kind conn.FailureKind, err error) {
-	s.lastErr = err
-	if s.next < len(s.list) {
-		s.endAttempt()
-		s.dial()
+func (s *subchannel) lost(r conn.Ref, kind conn.FailureKind, err error) {
+	s.tries, s.since = 0, time.Now()
+	d := s.tell(r, kind, err, 0)
+	if d.Decision == conn.DecideDefault {
+		s.become(connectivity.Idle, err)
 		return
 	}
-	s.endAttempt()
-	wait := max(0, s.backoff()-time.Since(s.began))
-	if s.tries == 0 {
-		s.since = time.Now()
-	}
-	s.tries++
-	s.obey(s.ask(kind, err, wait), wait, err, false)
-}
-
-func (s *subchannel) addresses(m *Addresses) {
-	news := !slices.EqualFunc(s.list, m.List, same)
-	s.list = m.List
-	if s.current.Valid() && s.state == connectivity.Ready && !offered(s.list, s.at) {
-		s.current.Drain("address no longer offered")
-		s.current = conn.Ref{}
-		s.become(connectivity.Idle, nil, false)
-		s.connect()
-	}
-	// In backoff the new list is used after it.
-	if s.state == connectivity.TransientFailure && s.escalated && news {
-		s.connect()
-	}
-}
-
-func (s *subchannel) resetBackoff() {
-	s.tries = 0
-	if s.state == connectivity.TransientFailure {
-		s.timer.Stop()
-		s.connect()
-	}
+	s.obey(d, 0, err, true)
 }
 
 func (s *subchannel) expired(m *expired) {
@@ -293,53 +278,60 @@ func (s *subchannel) expired(m *expired) {
 	}
 	switch s.state {
 	case connectivity.TransientFailure:
-		s.connect()
+		s.recovered()
 	case connectivity.Connecting:
 		s.timedOut()
-	case connectivity.Idle, connectivity.Ready, connectivity.Shutdown:
+	case connectivity.Idle:
+		s.release(true)
+	case connectivity.Ready, connectivity.Shutdown:
 	}
 }
 
-func (s *subchannel) timedOut() {
-	if !s.current.Valid() {
-		s.failed(conn.DialFailed, fmt.Errorf("dial %s: %w", s.at.Addr, context.DeadlineExceeded))
+// recovered leaves TRANSIENT_FAILURE: a policy may ask for the next attempt.
+func (s *subchannel) recovered() {
+	again := s.again
+	s.again, s.held = false, free
+	s.become(connectivity.Idle, nil)
+	if again {
+		s.connect()
+	}
+}
+
+func (s *subchannel) resetBackoff() {
+	s.tries = 0
+	if s.state != connectivity.TransientFailure || len(s.up) > 0 || s.quarantined() {
 		return
 	}
-	err := fmt.Errorf("connect %s: no settings from the server within %v", s.at.Addr, time.Since(s.began).Round(time.Millisecond))
-	s.current.Close("connect timeout", err)
-	s.current = conn.Ref{}
-	s.failed(conn.PeerSilent, err)
-}
-
-func (s *subchannel) shutdown(ctx actor.Context, m *Stop) {
-	if s.state == connectivity.Shutdown {
-		return
-	}
-	s.endAttempt()
-	s.current = conn.Ref{}
-	for _, c := range s.conns {
-		c.CloseWith(codes.Canceled, m.Reason)
-	}
-	s.become(connectivity.Shutdown, nil, false)
-	s.stopIfOver(ctx)
-}
-
-// stopIfOver stops the actor behind its last connection: stopping earlier would
-// cut them short, and their RPCs would not hear why.
-func (s *subchannel) stopIfOver(ctx actor.Context) {
-	if s.state == connectivity.Shutdown && len(s.conns) == 0 {
-		ctx.Stop(ctx.Self())
-	}
-}
-
-// endAttempt stops the dial that is under way, and what it may still bring.
-func (s *subchannel) endAttempt() {
 	s.timer.Stop()
-	if s.stop != nil {
-		s.stop()
-		s.stop = nil
+	s.recovered()
+}
+
+func (s *subchannel) quarantined() bool { return time.Now().Before(s.notBefore) }
+
+// addresses takes another list. A connection whose address is still in it is
+// kept; what is tried, or waits to be tried, begins with the new list.
+func (s *subchannel) addresses(m *Addresses) {
+	if sameAddresses(s.list, m.List) {
+		return
 	}
-	if s.state != connectivity.Connecting || !s.current.Valid() {
-		s.attempt++
+	s.list = m.List
+	switch s.state {
+	case connectivity.Ready:
+		if offered(s.list, s.at) {
+			return
+		}
+		s.drainAll("address no longer offered")
+		s.become(connectivity.Idle, nil)
+		s.connect()
+	case connectivity.Connecting:
+		s.abandon("address no longer offered")
+		s.connect()
+	case connectivity.TransientFailure:
+		if len(s.up) == 0 && !s.quarantined() {
+			s.tries, s.again = 0, true
+			s.timer.Stop()
+			s.recovered()
+		}
+	case connectivity.Idle, connectivity.Shutdown:
 	}
 }

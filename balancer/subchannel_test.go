@@ -28,20 +28,28 @@ var (
 
 func up() map[string]string { return map[string]string{"a": "up"} }
 
-// Nothing is dialled before somebody asks.
-func TestIdleUntilConnect(t *testing.T) {
+// Nothing is dialled before there is an address, and after a loss before somebody
+// asks.
+func TestIdleUntilAsked(t *testing.T) {
 	balancerTest(t, up(), nil, func(w *world) {
+		w.connect()
+		time.Sleep(time.Minute)
 		w.offer("a")
+		w.expectStates(connecting, ready)
+		if _, ok, _ := pick(w.picker()); !ok {
+			t.Error("nothing to pick")
+		}
+		w.took()
+		_ = w.server().nc.Close()
+		w.expect(idle)
 		time.Sleep(time.Minute)
 		if got := w.took(); len(got) != 0 {
 			t.Errorf("dialled at %v", got)
 		}
-		w.connect()
-		w.connect()
-		w.expectStates(connecting, ready)
-		if _, ok, _ := w.picker().Pick(); !ok {
-			t.Error("nothing to pick")
+		if _, ok, err := pick(w.picker()); ok || err != nil { // it waits, and that is to ask
+			t.Errorf("pick: %v %v", ok, err)
 		}
+		w.expect(ready)
 	})
 }
 
@@ -91,91 +99,6 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
-// What the supervisor says is done.
-func TestDirectivesAfterALoss(t *testing.T) {
-	tests := []struct {
-		name   string
-		d      conn.Directive
-		want   connectivity.State
-		redial time.Duration // after the loss; -1: only when asked
-	}{
-		{"default", conn.Directive{}, idle, -1},
-		{"reconnect at once", conn.Directive{Decision: conn.DecideReconnect}, ready, 0},
-		{"reconnect later", conn.Directive{Decision: conn.DecideReconnect, After: 7 * time.Second}, failure, 7 * time.Second},
-		{"quarantine", conn.Directive{Decision: conn.DecideQuarantine, After: 30 * time.Second}, failure, 30 * time.Second},
-		{"stop", conn.Directive{Decision: conn.DecideStop}, idle, -1},
-		{"escalate", conn.Directive{Decision: conn.DecideEscalate}, failure, -1},
-	}
-	for _, c := range tests {
-		t.Run(c.name, func(t *testing.T) {
-			balancerTest(t, up(), nil, func(w *world) {
-				w.connect()
-				w.offer("a")
-				w.expect(ready)
-				w.took()
-				w.answer(c.d)
-				lost := time.Since(w.began)
-				_ = w.server().nc.Close()
-				w.expect(c.want)
-				time.Sleep(10 * time.Minute)
-				at := w.took()
-				if c.redial < 0 {
-					if len(at) != 0 {
-						t.Errorf("dialled at %v", at)
-					}
-					return
-				}
-				if len(at) != 1 || at[0] != lost+c.redial {
-					t.Errorf("dialled at %v, want %v", at, lost+c.redial)
-				}
-				w.expect(ready)
-			})
-		})
-	}
-}
-
-func TestDirectivesAfterAFailedAttempt(t *testing.T) {
-	tests := []struct {
-		name   string
-		d      conn.Directive
-		want   connectivity.State
-		redial time.Duration
-	}{
-		{"default", conn.Directive{}, failure, time.Second},
-		{"reconnect", conn.Directive{Decision: conn.DecideReconnect, After: 3 * time.Second}, failure, 3 * time.Second},
-		{"quarantine", conn.Directive{Decision: conn.DecideQuarantine, After: time.Minute}, failure, time.Minute},
-		{"stop", conn.Directive{Decision: conn.DecideStop}, idle, -1},
-		{"escalate", conn.Directive{Decision: conn.DecideEscalate}, failure, -1},
-	}
-	for _, c := range tests {
-		t.Run(c.name, func(t *testing.T) {
-			balancerTest(t, map[string]string{}, nil, func(w *world) {
-				w.answer(c.d)
-				w.connect()
-				w.offer("a")
-				w.expect(c.want)
-				f := w.lastFailure()
-				if f.Kind != conn.DialFailed || !errors.Is(f.Cause, errRefused) || f.Count != 1 || f.Next != time.Second {
-					t.Errorf("failure %+v", f)
-				}
-				w.set("a", "up")
-				time.Sleep(10 * time.Minute)
-				at := w.took()
-				if c.redial < 0 {
-					if len(at) != 1 {
-						t.Errorf("dialled at %v", seconds(at))
-					}
-					return
-				}
-				if len(at) != 2 || at[1] != c.redial {
-					t.Errorf("dialled at %v, want 0 and %v", seconds(at), c.redial)
-				}
-				w.expect(ready)
-			})
-		})
-	}
-}
-
 // Each attempt that fails asks for a new resolution: the addresses may be old.
 func TestFailedAttemptsResolveAgain(t *testing.T) {
 	balancerTest(t, map[string]string{}, nil, func(w *world) {
@@ -188,58 +111,6 @@ func TestFailedAttemptsResolveAgain(t *testing.T) {
 	})
 }
 
-// A row of failures that the supervisor ends leaves IDLE behind, as one failure
-// does: the next RPC has to find out that it must ask.
-func TestStopAfterAFailure(t *testing.T) {
-	balancerTest(t, map[string]string{}, nil, func(w *world) {
-		w.answer(conn.Directive{}, conn.Directive{Decision: conn.DecideStop})
-		w.connect()
-		w.offer("a")
-		w.expect(failure)
-		time.Sleep(time.Minute)
-		w.expect(idle)
-	})
-}
-
-// After Stop, whoever asks gets a new attempt.
-func TestConnectAfterStop(t *testing.T) {
-	balancerTest(t, map[string]string{}, nil, func(w *world) {
-		w.answer(conn.Directive{Decision: conn.DecideStop})
-		w.connect()
-		w.offer("a")
-		w.expect(idle)
-		w.set("a", "up")
-		w.connect()
-		w.expect(ready)
-	})
-}
-
-// An escalated failure lasts until the resolver has something new, or the
-// backoff is reset.
-func TestEscalationEnds(t *testing.T) {
-	ends := map[string]func(w *world){
-		"new addresses": func(w *world) { w.offer("b") },
-		"reset backoff": func(w *world) { w.bal.Tell(&ResetBackoff{}) },
-	}
-	for name, end := range ends {
-		t.Run(name, func(t *testing.T) {
-			balancerTest(t, map[string]string{}, nil, func(w *world) {
-				w.answer(conn.Directive{Decision: conn.DecideEscalate})
-				w.connect()
-				w.offer("a")
-				w.expect(failure)
-				w.set("a", "up")
-				w.set("b", "up")
-				w.offer("a") // nothing new
-				time.Sleep(time.Hour)
-				w.expect(failure)
-				end(w)
-				w.expect(ready)
-			})
-		})
-	}
-}
-
 // A connection that panics is a failure like another, with a kind of its own.
 func TestPanickedConnection(t *testing.T) {
 	balancerTest(t, up(), nil, func(w *world) {
@@ -247,8 +118,8 @@ func TestPanickedConnection(t *testing.T) {
 		w.offer("a")
 		w.expect(ready)
 		c := w.call()
-		ref, _, _ := w.picker().Pick()
-		ref.Transport().Tell(&stream.Done{Slot: 99, ID: 99})
+		ref, _, _ := pick(w.picker())
+		ref.Conn.Transport().Tell(&stream.Done{Slot: 99, ID: 99})
 		w.expect(idle)
 		if f := w.lastFailure(); f.Kind != conn.Panicked || f.Epoch != 1 {
 			t.Errorf("failure %+v", f)
@@ -268,10 +139,10 @@ func TestAddressesChange(t *testing.T) {
 		w.connect()
 		w.offer("a")
 		w.expect(ready)
-		first, _, _ := w.picker().Pick()
+		first, _, _ := pick(w.picker())
 		c := w.call()
 		w.offer("x", "a")
-		if got, _, _ := w.picker().Pick(); got != first {
+		if got, _, _ := pick(w.picker()); got.Conn != first.Conn {
 			t.Error("a connection was given up whose address is still offered")
 		}
 		w.dialled()
@@ -280,8 +151,8 @@ func TestAddressesChange(t *testing.T) {
 		if got := w.dialled(); !slices.Equal(got, []string{"b"}) {
 			t.Errorf("dialled %v", got)
 		}
-		second, _, _ := w.picker().Pick()
-		if second == first {
+		second, _, _ := pick(w.picker())
+		if second.Conn == first.Conn {
 			t.Error("the connection to an address no longer offered is kept")
 		}
 		synctest.Wait()
@@ -292,7 +163,7 @@ func TestAddressesChange(t *testing.T) {
 		c.Release()
 		time.Sleep(2 * time.Second)
 		select {
-		case <-first.Probe().Done():
+		case <-first.Conn.Probe().Done():
 		default:
 			t.Error("the drained connection lives on")
 		}
@@ -306,7 +177,7 @@ func TestResolverFailures(t *testing.T) {
 		w.connect()
 		w.bal.Tell(&resolver.Failed{Err: why})
 		w.expect(failure)
-		if _, _, err := w.picker().Pick(); !errors.Is(err, why) {
+		if _, _, err := pick(w.picker()); !errors.Is(err, why) {
 			t.Errorf("pick: %v", err)
 		}
 		w.offer("a")
@@ -359,20 +230,6 @@ func TestStopInEveryPhase(t *testing.T) {
 	}
 }
 
-// A supervisor that panics leaves the decision to gRPC's backoff.
-func TestPanickingSupervisor(t *testing.T) {
-	balancerTest(t, map[string]string{}, func(cfg *Config) {
-		cfg.Supervise = func(conn.Failure) conn.Directive { panic("the supervisor panics") }
-	}, func(w *world) {
-		w.connect()
-		w.offer("a")
-		time.Sleep(1100 * time.Millisecond)
-		if at := w.took(); len(at) != 2 || at[1] != time.Second {
-			t.Errorf("attempts at %v", seconds(at))
-		}
-	})
-}
-
 // A subchannel that panics is replaced, with backoff.
 func TestPanickedSubchannelIsReplaced(t *testing.T) {
 	var panics atomic.Int32
@@ -394,7 +251,7 @@ func TestPanickedSubchannelIsReplaced(t *testing.T) {
 		if at := w.took(); len(at) != 4 || at[1] < 700*time.Millisecond {
 			t.Errorf("attempts at %v, want four with backoff", seconds(at))
 		}
-		if w.table.Find("channel/balancer/subchannel-4") == nil {
+		if w.table.Find("channel/balancer/subchannel-1.3") == nil {
 			t.Error("three subchannels have panicked, but there is no fourth")
 		}
 		for _, s := range w.servers {

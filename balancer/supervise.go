@@ -3,31 +3,38 @@ package balancer
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/grpc/connectivity"
-	grpcresolver "google.golang.org/grpc/resolver"
 
 	"github.com/callboard-rpc/callboard/conn"
 )
 
-// ask tells the user's supervisor about a failure and returns what to do.
-func (s *subchannel) ask(kind conn.FailureKind, err error, next time.Duration) (d conn.Directive) {
+// tell asks the user's supervisor about a failure and returns what to do. r is the
+// connection that was up and is lost; the zero Ref: an attempt has failed.
+func (s *subchannel) tell(r conn.Ref, kind conn.FailureKind, err error, next time.Duration) (d conn.Directive) {
 	if s.cfg.Supervise == nil {
 		return conn.Directive{}
 	}
 	f := conn.Failure{
 		Path: s.self.Probe().Path() + "/conn-" + strconv.Itoa(s.epoch), Kind: kind, Cause: err,
-		Epoch: s.epoch, Count: max(s.tries, 1), Window: time.Since(s.since), Next: next,
+		Epoch: s.epoch, Count: max(s.tries, 1), Next: next,
+	}
+	if !s.since.IsZero() {
+		f.Window = time.Since(s.since)
+	}
+	var ga *conn.GoAwayError
+	if errors.As(err, &ga) {
+		f.GoAway = ga.Frame
 	}
 	if kind == conn.DialFailed || kind == conn.HandshakeFailed {
 		f.Path, f.Epoch = s.self.Probe().Path(), s.epoch+1
 	}
-	if s.goAway != nil {
-		f.GoAway = s.goAway.Frame
+	if r.Valid() {
+		f.Path, f.Epoch, f.Lived = r.Probe().Path(), epochOf(r), max(time.Since(r.Probe().Started()), 1)
 	}
 	defer func() {
 		if recover() != nil {
@@ -38,34 +45,72 @@ func (s *subchannel) ask(kind conn.FailureKind, err error, next time.Duration) (
 }
 
 // obey carries out a directive after a failure; wait is what Default waits.
+// TRANSIENT_FAILURE is where RPCs hear why. After the loss of a connection nothing
+// has failed yet, so that without a pause RPCs wait for the attempt. What is
+// stopped is IDLE: the next RPC has to find out that it must ask.
 func (s *subchannel) obey(d conn.Directive, wait time.Duration, err error, lost bool) {
+	s.again = false
 	switch d.Decision {
 	case conn.DecideDefault:
-		s.waitFor(wait, err, lost)
-	case conn.DecideReconnect, conn.DecideQuarantine:
+		s.waitFor(wait, err)
+	case conn.DecideReconnect:
 		if lost && d.After <= 0 {
-			// Nothing has failed yet: RPCs wait for the attempt, as after Default.
-			s.become(connectivity.Idle, err, true)
+			s.become(connectivity.Idle, err)
 			s.connect()
 			return
 		}
-		s.waitFor(d.After, err, lost)
+		s.again = true
+		s.waitFor(d.After, err)
+	case conn.DecideQuarantine:
+		s.notBefore = time.Now().Add(d.After)
+		s.again = true
+		s.waitFor(d.After, err)
 	case conn.DecideStop:
-		s.become(connectivity.Idle, err, lost)
+		s.timer.Stop()
+		s.held, s.rest = stopped, time.Now().Add(wait)
+		s.become(connectivity.Idle, err)
 	case conn.DecideEscalate:
 		s.timer.Stop()
-		s.escalated = true
-		s.become(connectivity.TransientFailure, err, lost)
+		s.held = escalated
+		s.become(connectivity.TransientFailure, err)
 	}
 }
 
-func (s *subchannel) waitFor(d time.Duration, err error, lost bool) {
+func (s *subchannel) waitFor(d time.Duration, err error) {
 	if d > 0 {
 		err = &waiting{err: err, next: time.Now().Add(d)}
 	}
-	s.become(connectivity.TransientFailure, err, lost)
+	s.become(connectivity.TransientFailure, err)
 	s.timer.Reset(d)
 }
+
+// release lets attempts begin that a supervisor has stopped. An RPC that asks
+// over and over must not turn that into attempts without a pause.
+func (s *subchannel) release(now bool) {
+	if s.held != stopped {
+		return
+	}
+	if left := time.Until(s.rest); !now && left > 0 {
+		s.timer.Reset(left)
+		return
+	}
+	s.timer.Stop()
+	s.held = free
+	if s.wanted {
+		s.connect()
+		return
+	}
+	s.become(connectivity.Idle, nil) // the balancer knows that it is not held any more
+}
+
+// news: the resolver offers something else than before.
+func (s *subchannel) news() {
+	if s.held == escalated {
+		s.recovered()
+	}
+}
+
+var errQuarantined = errors.New("the supervisor wants no connection to this address")
 
 // waiting adds to a failure when the next attempt comes.
 type waiting struct {
@@ -83,49 +128,34 @@ func (w *waiting) Error() string {
 
 func (w *waiting) Unwrap() error { return w.err }
 
-// backoff is gRPC's connection backoff after the failures so far.
-func (s *subchannel) backoff() time.Duration {
-	b := s.cfg.Backoff
-	d := float64(b.BaseDelay)
-	for range s.tries {
-		d *= b.Multiplier
-		if d >= float64(b.MaxDelay) {
-			d = float64(b.MaxDelay)
-			break
-		}
-	}
-	if s.tries > 0 && s.cfg.Jitter != nil {
-		d *= 1 + b.Jitter*(2*s.cfg.Jitter()-1)
-	}
-	return time.Duration(max(d, 0))
-}
-
 // HandleFailure implements actor.SupervisorStrategy: a connection that panics
 // is stopped; what that means is decided as for any other loss.
 func (s *subchannel) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
 	sup.StopChildren(child)
-	if !s.current.Valid() || s.current.PID().Id != child.Id {
+	ref, ok := s.conns[child.Id]
+	if !ok {
 		return
 	}
-	err, ok := reason.(error)
-	if !ok {
+	err, isErr := reason.(error)
+	if !isErr {
 		err = fmt.Errorf("%v", reason)
 	}
-	s.self.Tell(&conn.Down{Ref: s.current, Err: err, Ready: s.state == connectivity.Ready})
+	s.self.Tell(&conn.Down{Ref: ref, Err: err, Ready: s.state == connectivity.Ready})
+}
+
+// epochOf is the number in the name of a connection's actor.
+func epochOf(r conn.Ref) int {
+	name := r.Probe().Path()
+	n, _ := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	return n
 }
 
 func goAwayError(m *conn.GoAway) error {
 	if m.Frame == nil {
 		return errors.New("connection draining")
 	}
-	return fmt.Errorf("server sent GOAWAY %v: %q", m.Frame.Code, m.Frame.Debug)
+	return &conn.GoAwayError{Frame: m.Frame}
 }
-
-func offered(list []grpcresolver.Address, a grpcresolver.Address) bool {
-	return slices.ContainsFunc(list, func(b grpcresolver.Address) bool { return same(a, b) })
-}
-
-func same(a, b grpcresolver.Address) bool { return a.Addr == b.Addr && a.ServerName == b.ServerName }
 
 func errText(err error) string {
 	if err == nil {

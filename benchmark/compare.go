@@ -23,6 +23,8 @@ type ratios struct {
 	Allocs       float64 `json:"allocs,omitempty"`
 	Bytes        float64 `json:"bytes"`
 	Goroutines   float64 `json:"goroutines,omitempty"`
+	Ready        float64 `json:"ready,omitempty"`
+	Up           float64 `json:"up,omitempty"`
 }
 
 // compare runs the pairs of one workload. The baseline of a mixed workload is
@@ -74,6 +76,8 @@ func medianFigures(fs []figures) figures {
 		Allocs:     median(column(fs, func(f figures) float64 { return f.Allocs })),
 		Bytes:      median(column(fs, func(f figures) float64 { return f.Bytes })),
 		Goroutines: median(column(fs, func(f figures) float64 { return f.Goroutines })),
+		Ready:      median(column(fs, func(f figures) float64 { return f.Ready })),
+		Up:         median(column(fs, func(f figures) float64 { return f.Up })),
 	}
 }
 
@@ -91,6 +95,8 @@ func pairRatios(ours, theirs []figures) *ratios {
 		Allocs:     median(less(func(f figures) float64 { return f.Allocs })),
 		Bytes:      median(less(func(f figures) float64 { return f.Bytes })),
 		Goroutines: median(less(func(f figures) float64 { return f.Goroutines })),
+		Ready:      median(less(func(f figures) float64 { return f.Ready })),
+		Up:         median(less(func(f figures) float64 { return f.Up })),
 	}
 }
 

@@ -7,15 +7,14 @@ import (
 	"runtime"
 	"time"
 
+	"google.golang.org/grpc"
 	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/peer"
 )
-
-// settleTime lets what is released lazily after the last call be released.
-const settleTime = 500 * time.Millisecond
 
 // measureIdle opens w.n connections or streams, uses each once, and divides
 // what the process has grown by.
-func measureIdle(w workload, p *pairing) (figures, error) {
+func measureIdle(s settings, w workload, p *pairing) (figures, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var held []io.Closer
@@ -29,7 +28,7 @@ func measureIdle(w workload, p *pairing) (figures, error) {
 	case idleConns:
 		open = func() (io.Closer, error) { return usedConn(ctx, p) }
 	case idleServerConns:
-		open = func() (io.Closer, error) { return bareConn(p.addr) }
+		open = func() (io.Closer, error) { return bareConn(p.to.addrs[0]) }
 	default:
 		cc, err := usedConn(ctx, p)
 		if err != nil {
@@ -44,7 +43,7 @@ func measureIdle(w workload, p *pairing) (figures, error) {
 		return figures{}, err
 	}
 	held = append(held, first)
-	before := takeFootprint()
+	before := takeFootprint(s.settle)
 	for range w.n {
 		c, err := open()
 		if err != nil {
@@ -52,11 +51,8 @@ func measureIdle(w workload, p *pairing) (figures, error) {
 		}
 		held = append(held, c)
 	}
-	after := takeFootprint()
-	return figures{
-		Bytes:      (after.bytes - before.bytes) / float64(w.n),
-		Goroutines: (after.goroutines - before.goroutines) / float64(w.n),
-	}, nil
+	each := takeFootprint(s.settle).since(before, w.n)
+	return figures{Bytes: each.bytes, Goroutines: each.goroutines}, nil
 }
 
 func usedConn(ctx context.Context, p *pairing) (Client, error) {
@@ -64,12 +60,26 @@ func usedConn(ctx context.Context, p *pairing) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &pb.SimpleRequest{ResponseSize: smallBody, Payload: payload(smallBody)}
-	if _, err := pb.NewBenchmarkServiceClient(cc).UnaryCall(ctx, q); err != nil {
+	if err := hearFrom(ctx, cc, len(p.to.addrs)); err != nil {
 		_ = cc.Close()
 		return nil, err
 	}
 	return cc, nil
+}
+
+// hearFrom calls until so many servers have answered.
+func hearFrom(ctx context.Context, cc Client, servers int) error {
+	cl := pb.NewBenchmarkServiceClient(cc)
+	q := &pb.SimpleRequest{ResponseSize: smallBody, Payload: payload(smallBody)}
+	heard := map[string]bool{}
+	for len(heard) < servers {
+		var from peer.Peer
+		if _, err := cl.UnaryCall(ctx, q, grpc.Peer(&from)); err != nil {
+			return fmt.Errorf("%d of %d servers have answered: %w", len(heard), servers, err)
+		}
+		heard[from.Addr.String()] = true
+	}
+	return nil
 }
 
 // heldStream closes a bidi stream by half-closing it.
@@ -99,8 +109,15 @@ type footprint struct {
 	goroutines float64
 }
 
-func takeFootprint() footprint {
-	time.Sleep(settleTime)
+// since is what each of n has added.
+func (b footprint) since(a footprint, n int) footprint {
+	return footprint{bytes: (b.bytes - a.bytes) / float64(n), goroutines: (b.goroutines - a.goroutines) / float64(n)}
+}
+
+// takeFootprint waits first, so that what is released lazily after the last call
+// is released.
+func takeFootprint(settle time.Duration) footprint {
+	time.Sleep(settle)
 	// Twice, because a sync.Pool gives up what it holds over two collections.
 	runtime.GC()
 	runtime.GC()

@@ -26,19 +26,24 @@ type load struct {
 	failed  chan error // the first failure
 }
 
-func startLoad(w workload, cc Client, lifetime time.Duration) *load {
-	l := &load{tallies: make([]tally, w.n), failed: make(chan error, 1)}
-	cl := pb.NewBenchmarkServiceClient(cc)
+// startLoad starts w's callers. With several channels they use one after the
+// other.
+func startLoad(w workload, ccs []Client, lifetime time.Duration) *load {
+	l := &load{tallies: make([]tally, w.callers()), failed: make(chan error, 1)}
+	cls := make([]pb.BenchmarkServiceClient, len(ccs))
+	for i, cc := range ccs {
+		cls[i] = pb.NewBenchmarkServiceClient(cc)
+	}
 	for i := range l.tallies {
 		l.done.Go(func() {
 			var err error
 			switch w.kind {
 			case pingPong:
-				err = l.pingPong(cl, &l.tallies[i], smallBody, lifetime)
+				err = l.pingPong(cls[0], &l.tallies[i], smallBody, lifetime)
 			case large:
-				err = l.pingPong(cl, &l.tallies[i], largeBody, lifetime)
+				err = l.pingPong(cls[0], &l.tallies[i], largeBody, lifetime)
 			default:
-				err = l.unary(cl, &l.tallies[i])
+				err = l.unary(cls, i, &l.tallies[i])
 			}
 			if err != nil {
 				select {
@@ -51,11 +56,12 @@ func startLoad(w workload, cc Client, lifetime time.Duration) *load {
 	return l
 }
 
-func (l *load) unary(cl pb.BenchmarkServiceClient, t *tally) error {
+// unary calls through cls in turn, from the caller's own place on.
+func (l *load) unary(cls []pb.BenchmarkServiceClient, caller int, t *tally) error {
 	q := &pb.SimpleRequest{ResponseSize: smallBody, Payload: payload(smallBody)}
-	for !l.stop.Load() {
+	for at := caller; !l.stop.Load(); at += len(l.tallies) {
 		ctx, cancel := context.WithTimeout(context.Background(), callDeadline)
-		_, err := cl.UnaryCall(ctx, q)
+		_, err := cls[at%len(cls)].UnaryCall(ctx, q)
 		cancel()
 		if err != nil {
 			return err

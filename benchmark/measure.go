@@ -7,25 +7,32 @@ import (
 )
 
 // figures are the result of one measurement. Those of a load are per operation
-// (an RPC, or a ping and its pong), those of an idle workload per connection or
-// stream.
+// (an RPC, or a ping and its pong), those of an idle workload and of a fleet per
+// connection or stream.
 type figures struct {
 	PerSecond  float64 `json:"per_second,omitempty"`
 	CPU        float64 `json:"cpu_us,omitempty"`
 	Allocs     float64 `json:"allocs,omitempty"`
 	Bytes      float64 `json:"bytes"`
 	Goroutines float64 `json:"goroutines,omitempty"`
+	// Ready and Up are how long a fleet took until every channel was READY and
+	// until every connection was up.
+	Ready float64 `json:"ready_ms,omitempty"`
+	Up    float64 `json:"up_ms,omitempty"`
 }
 
-// measure runs one workload once on fresh server and channel.
+// measure runs one workload once on fresh servers and channels.
 func measure(s settings, w workload, server, client Stack) (figures, error) {
-	p, err := startPairing(server, client, w.tls)
+	if w.kind == manyBackends {
+		return measureFleet(s, w, client)
+	}
+	p, err := startPairing(w, server, client)
 	if err != nil {
 		return figures{}, err
 	}
 	var f figures
 	if w.idle() {
-		f, err = measureIdle(w, p)
+		f, err = measureIdle(s, w, p)
 	} else {
 		f, err = measureLoad(s, w, p)
 	}
@@ -36,12 +43,12 @@ func measure(s settings, w workload, server, client Stack) (figures, error) {
 }
 
 func measureLoad(s settings, w workload, p *pairing) (figures, error) {
-	cc, err := p.dial()
+	ccs, surroundings, err := setUp(w, p)
+	defer surroundings.close()
 	if err != nil {
 		return figures{}, err
 	}
-	defer cc.Close() //nolint:errcheck // nothing is in flight
-	l := startLoad(w, cc, s.warmup+s.duration)
+	l := startLoad(w, ccs, s.warmup+s.duration)
 	time.Sleep(s.warmup)
 	// The garbage of the other stack must not be collected on this one's time.
 	runtime.GC()

@@ -19,7 +19,7 @@ type report struct {
 	Duration time.Duration `json:"duration_ns"`
 	Rows     []row         `json:"rows"`
 
-	headed, loadHeaded, idleHeaded bool
+	headed, loadHeaded, idleHeaded, fleetHeaded bool
 }
 
 func newReport(s settings, subject, baseline Stack) *report {
@@ -55,10 +55,17 @@ func (r *report) printRow(w io.Writer, row row) {
 		fmt.Fprintf(w, "%-12s | failed: %s\n", row.Workload, row.Error)
 		return
 	}
-	if row.Subject.PerSecond == 0 {
+	switch {
+	case row.Subject.Up > 0:
+		r.printFleet(w, row)
+	case row.Subject.PerSecond > 0:
+		r.printLoad(w, row)
+	default:
 		r.printIdle(w, row)
-		return
 	}
+}
+
+func (r *report) printLoad(w io.Writer, row row) {
 	if !r.loadHeaded {
 		r.loadHeaded = true
 		fmt.Fprintf(w, "\n%-12s | %-34s | %-34s | %s\n", "", r.Subject, r.Baseline, "ratio")
@@ -82,6 +89,25 @@ func (r *report) printIdle(w io.Writer, row row) {
 	fmt.Fprintf(w, "%-12s | %9.0f %11.2f |", row.Workload, row.Subject.Bytes, row.Subject.Goroutines)
 	if q := row.Ratios; q != nil {
 		fmt.Fprintf(w, " %9.0f %11.2f | %5.2f %10.2f", row.Baseline.Bytes, row.Baseline.Goroutines, q.Bytes, q.Goroutines)
+	}
+	fmt.Fprintln(w)
+}
+
+// printFleet prints what a connection of a client holds and how long it takes
+// until there are that many.
+func (r *report) printFleet(w io.Writer, row row) {
+	text := func(f *figures) string {
+		return fmt.Sprintf("%9.0f %11.2f %9.1f %9.1f", f.Bytes, f.Goroutines, f.Ready, f.Up)
+	}
+	if !r.fleetHeaded {
+		r.fleetHeaded = true
+		cols := fmt.Sprintf("%9s %11s %9s %9s", "bytes", "goroutines", "ready ms", "up ms")
+		fmt.Fprintf(w, "\n%-12s | %-41s | %-41s | %s\n", "", r.Subject, r.Baseline, "ratio")
+		fmt.Fprintf(w, "%-12s | %s | %s | %s\n", "clients", cols, cols, "bytes goroutines ready    up")
+	}
+	fmt.Fprintf(w, "%-12s | %s |", row.Workload, text(&row.Subject))
+	if q := row.Ratios; q != nil {
+		fmt.Fprintf(w, " %s | %5.2f %10.2f %5.2f %5.2f", text(row.Baseline), q.Bytes, q.Goroutines, q.Ready, q.Up)
 	}
 	fmt.Fprintln(w)
 }

@@ -12,10 +12,22 @@ type ours struct{}
 
 func (ours) Name() string { return "callboard" }
 
-func (ours) NewServer(c *tls.Config) Server {
-	return callboard.NewServer(callboard.Creds(transportCredentials(c)))
+func (ours) NewServer(c *tls.Config, streams int) Server {
+	opts := []callboard.ServerOption{callboard.Creds(transportCredentials(c))}
+	if streams > defaultStreams {
+		opts = append(opts, callboard.MaxConcurrentStreams(uint32(streams)))
+	}
+	return callboard.NewServer(opts...)
 }
 
-func (ours) NewClient(addr string, c *tls.Config) (Client, error) {
-	return callboard.NewClient("passthrough:///"+addr, callboard.WithTransportCredentials(transportCredentials(c)))
+// defaultStreams is what a server takes without being asked.
+const defaultStreams = 1000
+
+func (ours) NewClient(to route, c *tls.Config) (Client, error) {
+	creds := callboard.WithTransportCredentials(transportCredentials(c))
+	if to.policy == "" {
+		return callboard.NewClient("passthrough:///"+to.addrs[0], creds)
+	}
+	return callboard.NewClient(routeTarget, creds,
+		callboard.WithResolvers(to.resolver()), callboard.WithDefaultServiceConfig(to.serviceConfig()))
 }

@@ -64,12 +64,12 @@ func TestSecureWorkloadsEncrypt(t *testing.T) {
 	mark := []byte("a payload that must not be readable on the wire")
 	for name, st := range known {
 		for _, secure := range []bool{false, true} {
-			p, err := startPairing(st, st, secure)
+			p, err := startPairing(workload{tls: secure}, st, st)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := tap(t, p.addr)
-			cc, err := st.NewClient(w.lis.Addr().String(), p.tls)
+			w := tap(t, p.to.addrs[0])
+			cc, err := st.NewClient(route{addrs: []string{w.lis.Addr().String()}}, p.tls)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,11 @@ import (
 // a limit, Internal for octets that do not decompress or deserialize or a flag
 // that has no encoding to go with it, and ctx's own.
 func Decode(ctx context.Context, c Codec, comp encoding.Compressor, compressed bool, payload []byte, v any, maxRecv int) (Sizes, error) {
+	return SharedInflations().Decode(ctx, c, comp, compressed, payload, v, maxRecv)
+}
+
+// Decode is the function of that name, with places of its own for inflations.
+func (in Inflations) Decode(ctx context.Context, c Codec, comp encoding.Compressor, compressed bool, payload []byte, v any, maxRecv int) (Sizes, error) {
 	sizes := Sizes{Uncompressed: len(payload), Wire: len(payload)}
 	if len(payload) > maxRecv {
 		return sizes, receiveFailed("", &oversize{what: "message", size: len(payload), limit: maxRecv})
@@ -28,7 +33,7 @@ func Decode(ctx context.Context, c Codec, comp encoding.Compressor, compressed b
 	if comp == nil {
 		return sizes, status.Error(codes.Internal, "received a compressed message on a stream without grpc-encoding")
 	}
-	buf, err := inflate(ctx, comp, payload, maxRecv)
+	buf, err := in.gate.inflate(ctx, comp, payload, maxRecv)
 	if err != nil {
 		return sizes, err
 	}

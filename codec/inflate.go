@@ -26,7 +26,25 @@ type gate chan struct{}
 
 var inflations = make(gate, runtime.GOMAXPROCS(0))
 
+// Inflations bounds how many messages are inflated at a time. The zero value
+// bounds nothing.
+type Inflations struct{ gate gate }
+
+// SharedInflations has GOMAXPROCS places for the whole process.
+func SharedInflations() Inflations { return Inflations{gate: inflations} }
+
+// NewInflations has n places; a negative number, or 0, means any number.
+func NewInflations(n int) Inflations {
+	if n <= 0 {
+		return Inflations{}
+	}
+	return Inflations{gate: make(gate, n)}
+}
+
 func (g gate) enter(ctx context.Context) error {
+	if g == nil {
+		return nil
+	}
 	select {
 	case g <- struct{}{}:
 		return nil
@@ -40,15 +58,19 @@ func (g gate) enter(ctx context.Context) error {
 	}
 }
 
-func (g gate) leave() { <-g }
+func (g gate) leave() {
+	if g != nil {
+		<-g
+	}
+}
 
 // inflate decompresses payload to at most limit octets. The caller owns the
 // buffer. Errors are status errors.
-func inflate(ctx context.Context, comp encoding.Compressor, payload []byte, limit int) (*buffer.Buffer, error) {
-	if err := inflations.enter(ctx); err != nil {
+func (g gate) inflate(ctx context.Context, comp encoding.Compressor, payload []byte, limit int) (*buffer.Buffer, error) {
+	if err := g.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer inflations.leave() // also when the decompressor panics
+	defer g.leave() // also when the decompressor panics
 
 	src := &source{ctx: ctx, p: payload}
 	// A pooled decompressor remembers its source; it must not hold on to the

@@ -11,14 +11,14 @@
 //
 // # Messages in
 //
-// From the reader: up, *frame.Batch, readEnded. From loopy: flushed, writeEnded,
+// From the reader: up, *frame.Batch, quiet, readEnded. From loopy: flushed, writeEnded,
 // shut. From streams: *stream.Done, *stream.Credit, *stream.Starved,
 // *stream.Returned, *stream.Reset. From applications: *stream.OpenCall,
-// *stream.CancelCall. From the parent: Drain, Close.
+// *stream.CancelCall. From the parent: Drain, Spill, Close.
 //
 // # Messages out
 //
-// To the parent: Ready, GoAway, Down. To loopy: frame.Control, *frame.Grant,
+// To the parent: Ready, Crowded, GoAway, Down. To loopy: frame.Control, *frame.Grant,
 // *outbound.PeerSettings, socket, finish. To streams: Open, their frames,
 // *streamfsm.Grow, *streamfsm.Fail, *streamfsm.Lost, Settle. To the reader: begin, forget.
 //
@@ -52,30 +52,36 @@ import (
 
 // conn is the connection actor.
 type conn struct {
-	cfg       Config
-	m         *connfsm.Machine
-	fx        connfsm.Effects
-	self      actors.Ref[any]
-	reader    actors.Ref[any]
-	loopy     actors.Ref[any]
-	slots     []slot
-	streams   stream.Config
-	edge      *edge
-	credits   *credits
-	clock     *stream.Clock
-	timer     *actors.Timer
-	leaving   atomic.Int32 // streams whose last frame is being written, or was, and whose end is not known here
-	low       atomic.Bool  // the receive window was low when last looked at
-	starving  atomic.Bool  // streams wait for others to return growth
-	nc        net.Conn
-	perStream *actors.Spec // shared by all stream actors
-	cause     error        // why the connection ended
-	began     time.Time
-	code      codes.Code // what RPCs get when we close; 0: UNAVAILABLE
-	wasUp     bool
-	downed    bool
-	shut      bool
-	spare     struct { // reused events: stepping on them must not allocate
+	first    *reader // until it is spawned
+	rules    *rules
+	parent   actors.Ref[any]
+	table    *actors.Table
+	onUp     func(*stream.ConnInfo)
+	onDown   func(*stream.ConnInfo, error)
+	m        *connfsm.Machine
+	fx       *connfsm.Effects // nil: not stepped since it came to rest
+	self     actors.Ref[any]
+	reader   actors.Ref[any]
+	loopy    actors.Ref[any]
+	slots    []slot
+	streams  stream.Config
+	edge     *edge
+	credits  credits
+	clock    *stream.Clock
+	timer    *actors.Timer
+	leaving  atomic.Int32 // streams whose last frame is being written, or was, and whose end is not known here
+	low      atomic.Bool  // the receive window was low when last looked at
+	alone    atomic.Bool  // at most one stream is live
+	starving atomic.Bool  // streams wait for others to return growth
+	nc       net.Conn
+	crowded  bool  // the parent knows that calls wait here
+	cause    error // why the connection ended
+	began    time.Time
+	code     codes.Code // what RPCs get when we close; 0: UNAVAILABLE
+	wasUp    bool
+	downed   bool
+	shut     bool
+	spare    struct { // reused events: stepping on them must not allocate
 		open   connfsm.Open
 		done   connfsm.Done
 		credit connfsm.Credit
@@ -119,6 +125,8 @@ func (c *conn) Receive(ctx actor.Context) {
 		c.up(ctx, m)
 	case *Drain:
 		c.step(ctx, &connfsm.Drain{Reason: m.Reason})
+	case *Spill:
+		c.step(ctx, &connfsm.Spill{})
 	case *Close:
 		c.code = m.Code
 		c.step(ctx, &connfsm.Close{Reason: m.Reason, Err: m.Err})
@@ -126,6 +134,8 @@ func (c *conn) Receive(ctx actor.Context) {
 		c.step(ctx, transportDown(m.err))
 	case *writeEnded:
 		c.step(ctx, transportDown(m.err))
+	case *quiet:
+		c.rest()
 	case *shut:
 		c.shut = true
 		c.stopIfOver(ctx)
@@ -147,12 +157,17 @@ func (c *conn) start(ctx actor.Context) {
 	c.edge.tell = c.self
 	c.self.Probe().SetState("handshake")
 	c.timer = actors.NewTimer(c.fire)
-	lo := &loopy{cfg: &c.cfg, q: outbound.New(outbound.Config{Client: c.cfg.Machine.Role == connfsm.Client}, frame.NewEncoder()), conn: c.self, leaving: &c.leaving, clock: c.clock}
-	c.loopy = actors.MustSpawn[any](ctx, "loopy", c.spec("loopy", actors.Resident, lo.drained), lo)
+	lo := &loopy{
+		rules: c.rules, budget: c.streams.SendBudget, conn: c.self, leaving: &c.leaving, alone: &c.alone, clock: c.clock,
+		q: outbound.New(outbound.Config{Client: c.rules.role == connfsm.Client}, frame.NewEncoder()),
+	}
+	c.loopy = actors.MustSpawn[any](ctx, "loopy", loopySpec(c.table), lo)
 	lo.self = c.loopy
 	c.streams.Loopy = c.loopy
-	rd := &reader{cfg: &c.cfg, nc: c.nc, conn: c.self, credits: c.credits}
-	c.reader = actors.MustSpawn[any](ctx, "reader", c.spec("reader", actors.Resident, nil), rd)
+	rd := c.first
+	c.first = nil
+	rd.conn, rd.credits = c.self, &c.credits
+	c.reader = actors.MustSpawn[any](ctx, "reader", readerSpec(c.table), rd)
 	rd.self = c.reader
 	c.edge.loopy.Store(lo)
 	c.reader.Tell(&begin{})
@@ -162,8 +177,15 @@ func (c *conn) up(ctx actor.Context, m *up) {
 	c.nc = m.nc
 	info := &stream.ConnInfo{Path: c.self.Probe().Path(), Local: m.nc.LocalAddr(), Remote: m.nc.RemoteAddr(), AuthInfo: m.auth}
 	c.edge.info.Store(info)
-	if c.cfg.OnUp != nil {
-		c.cfg.OnUp(info)
+	if c.onUp != nil {
+		c.onUp(info)
+	}
+	if c.downed { // it was closed meanwhile: whoever counts hears of both
+		if c.onDown != nil {
+			c.onDown(info, c.cause)
+		}
+		_ = m.nc.Close()
+		return
 	}
 	c.wasUp = true
 	c.loopy.Tell(&socket{nc: m.nc})
@@ -175,7 +197,10 @@ func (c *conn) inbound(ctx actor.Context, b *frame.Batch) {
 	now := time.Now()
 	c.clock.Set(now)
 	for _, f := range b.Frames {
-		_ = c.m.Step(f, now, &c.fx) // the machine has turned a breach into effects
+		if _, ok := f.(*frame.Settings); ok {
+			c.perform(ctx) // what came before obeys the settings as they were (ADR 9)
+		}
+		_ = c.m.Step(f, now, c.effects()) // the machine has turned a breach into effects
 	}
 	c.perform(ctx)
 	b.Free()
@@ -183,9 +208,17 @@ func (c *conn) inbound(ctx actor.Context, b *frame.Batch) {
 	c.relieve()
 }
 
+// effects is what the machine steps with.
+func (c *conn) effects() *connfsm.Effects {
+	if c.fx == nil {
+		c.fx = new(connfsm.Effects)
+	}
+	return c.fx
+}
+
 // step is the one way anything else happens to the connection.
 func (c *conn) step(ctx actor.Context, ev connfsm.Event) {
-	_ = c.m.Step(ev, c.clock.Read(), &c.fx)
+	_ = c.m.Step(ev, c.clock.Read(), c.effects())
 	c.perform(ctx)
 }
 
@@ -193,7 +226,7 @@ func (c *conn) flushed(ctx actor.Context, m *flushed) {
 	now := c.clock.Now()
 	if m.dataFrames+m.headerBlocks > 0 {
 		c.spare.wrote = connfsm.Wrote{DataFrames: m.dataFrames, Headers: m.headerBlocks}
-		_ = c.m.Step(&c.spare.wrote, now, &c.fx)
+		_ = c.m.Step(&c.spare.wrote, now, c.effects())
 		c.perform(ctx)
 	}
 	for _, r := range m.rejected {
@@ -209,7 +242,7 @@ func (c *conn) flushed(ctx actor.Context, m *flushed) {
 func (c *conn) done(ctx actor.Context, s frame.SlotIndex, id frame.StreamID, owed int) {
 	c.forgetPartial(s, id)
 	c.spare.done = connfsm.Done{Slot: s, ID: id, Owed: owed}
-	_ = c.m.Step(&c.spare.done, c.clock.Now(), &c.fx)
+	_ = c.m.Step(&c.spare.done, c.clock.Now(), c.effects())
 	c.perform(ctx)
 	c.stopIfOver(ctx)
 }
@@ -232,26 +265,28 @@ func (c *conn) stopping() {
 	if c.nc != nil {
 		_ = c.nc.Close()
 	}
-	if !c.downed && c.wasUp && c.cfg.OnDown != nil {
-		c.cfg.OnDown(c.edge.info.Load(), errStopped)
+	if !c.downed {
+		c.cut()
 	}
-	c.downed = true // who stopped us knows
-	c.fx.Reset()    // of a step that panicked
-	_ = c.m.Step(&connfsm.Close{Reason: errStopped.Error()}, time.Now(), &c.fx)
-	for _, r := range c.fx.Refused {
+	c.downed = true          // who stopped us knows
+	fx := &connfsm.Effects{} // that at hand may be of a step that panicked
+	_ = c.m.Step(&connfsm.Close{Reason: errStopped.Error()}, time.Now(), fx)
+	for _, r := range fx.Refused {
 		c.refused(r)
 	}
-	c.fx.Reset()
 	c.m.Leave()
 }
 
 // stopped: no child is left either. What they could not give back, because they
 // panicked or because it was still on its way to them, goes back here.
 func (c *conn) stopped() {
-	for _, b := range [...]*flow.Budget{c.cfg.Machine.Budget, c.cfg.Machine.Growth} {
+	for _, b := range [...]*flow.Budget{c.m.Budget(), c.m.Growth()} {
 		if b != nil {
 			b.Refund(int(b.Used()))
 		}
+	}
+	if b := c.streams.SendBudget; b != nil {
+		b.Shift(-b.Used())
 	}
 }
 

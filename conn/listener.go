@@ -22,7 +22,7 @@ const (
 // ListenerConfig describes one listening socket.
 type ListenerConfig struct {
 	Listener net.Listener
-	Conn     func(net.Conn) (Config, bool) // makes an accepted socket's configuration; false refuses it
+	Conn     func(net.Conn) (Config, bool) // makes an accepted socket's configuration, its NC if it is to be wrapped; false refuses it
 	Lost     Supervisor                    // told of connections that failed; its answer is for clients. nil: nobody
 	Parent   actors.Ref[any]
 	Table    *actors.Table
@@ -106,13 +106,13 @@ func (l *listener) Receive(ctx actor.Context) {
 			c.Close(m.Reason, nil)
 		}
 	case *StopAccepting:
-		l.close()
+		l.close(nil)
 	case *acceptEnded:
 		l.ended(m.err)
 	case *actor.Started:
 		l.start(ctx)
 	case *actor.Stopping:
-		l.close()
+		l.close(nil)
 	case *actor.Terminated: // one that panicked says no Down
 		delete(l.conns, m.Who.Id)
 	case *actor.Stopped, *actor.Restarting:
@@ -128,6 +128,7 @@ func (l *listener) start(ctx actor.Context) {
 		return // a restart: the loop goes on
 	}
 	l.looping = true
+	l.self.Probe().Publish(&Accepting{Addr: l.cfg.Listener.Addr()})
 	// Edge: Accept blocks; the loop ends when the socket is closed.
 	go acceptLoop(l.cfg.Listener, l.self)
 }
@@ -161,7 +162,10 @@ func (l *listener) accept(ctx actor.Context, nc net.Conn) {
 		return
 	}
 	l.n++
-	cfg.NC, cfg.Parent, cfg.Table = nc, l.self, l.cfg.Table
+	if cfg.NC == nil { // or what it was wrapped in
+		cfg.NC = nc
+	}
+	cfg.Parent, cfg.Table = l.self, l.cfg.Table
 	ref, err := Spawn(ctx, "conn-"+strconv.Itoa(l.n), cfg)
 	if err != nil {
 		_ = nc.Close()
@@ -196,12 +200,13 @@ func (l *listener) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, chi
 	l.down(&Down{Ref: ref, Err: err, Ready: true})
 }
 
-func (l *listener) close() {
+func (l *listener) close(err error) {
 	if l.closed {
 		return
 	}
 	l.closed = true
 	l.self.Probe().SetState("closed")
+	l.self.Probe().Publish(&ListenerDown{Listener: l.cfg.Listener, Err: err})
 	_ = l.cfg.Listener.Close()
 }
 
@@ -209,6 +214,6 @@ func (l *listener) ended(err error) {
 	if l.closed || errors.Is(err, net.ErrClosed) {
 		err = nil
 	}
-	l.close()
+	l.close(err)
 	l.cfg.Parent.Tell(&ListenerDown{Listener: l.cfg.Listener, Err: err})
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -13,6 +14,7 @@ import (
 	"github.com/callboard-rpc/callboard/codec/frame"
 	"github.com/callboard-rpc/callboard/conn/connfsm"
 	"github.com/callboard-rpc/callboard/conn/outbound"
+	"github.com/callboard-rpc/callboard/internal/flow"
 	"github.com/callboard-rpc/callboard/stream"
 )
 
@@ -21,8 +23,6 @@ const (
 	flushUpTo   = 512 << 10 // octets of one flush
 	copyUpTo    = 64 << 10  // the same where they have to be copied
 	deadlineRun = 5 * time.Second
-	stallLimit  = 60 * time.Second // without window, then the stream is reset
-	stallLook   = 15 * time.Second
 )
 
 // loopy is the actor that writes.
@@ -31,7 +31,7 @@ const (
 // (package outbound) and is the only one that writes the socket.
 //
 // Messages in: *frame.Outgoing and frame.Control from streams and connection,
-// *frame.Grant, *connfsm.PeerSettings, socket, finish from the connection.
+// *frame.Grant, *connfsm.PeerSettings, socket, quiet, finish from the connection.
 //
 // Messages out, to the connection: flushed, writeEnded, shut.
 //
@@ -40,24 +40,33 @@ const (
 //
 // Supervision: a panic escalates, because the HPACK state is unknown then.
 type loopy struct {
-	cfg      *Config
+	rules    *rules
+	budget   *flow.Budget // for what waits to be written; nil: none
 	q        *outbound.Queue
-	w        outbound.Writes
+	w        *outbound.Writes // nil: nothing was written since the connection came to rest
 	nc       net.Conn
 	limit    int // octets of one flush
 	conn     actors.Ref[any]
 	leaving  *atomic.Int32 // streams reported as finished by a flush that the connection has not seen
 	self     actors.Ref[any]
 	clock    *stream.Clock
-	timer    *actors.Timer
+	timer    *actors.Timer // nil: nothing has waited for window yet
 	yielded  bool
 	broken   bool
 	closing  bool
-	watching bool      // the stall timer is set
-	until    time.Time // the write deadline in force
+	over     bool          // more waits than may, when last looked at
+	watching time.Duration // what the stall timer is set to; 0: it is not
+	until    time.Time     // the write deadline in force
 	bufs     net.Buffers
 	hurry    atomic.Pointer[time.Time] // the connection closes: what is written by then is written
-	since    atomic.Int64              // unix nanoseconds since when a write blocks; 0: none does
+	alone    *atomic.Bool              // one stream is live, at most
+	raw      syscall.RawConn           // nil: the socket cannot be tried
+	try      func(fd uintptr) bool     // writeOnce, bound once
+	wrote    int                       // what writeOnce wrote
+	tried    error
+	open     atomic.Bool  // raw can be tried
+	begun    bool         // a write of l.w is under way, and the rest is to be written
+	since    atomic.Int64 // unix nanoseconds since when a write blocks; 0: none does
 	flushes  atomic.Uint64
 	bytes    atomic.Uint64
 }
@@ -73,11 +82,13 @@ func (l *loopy) Receive(ctx actor.Context) {
 		l.closing = true
 	case *stallCheck:
 		l.stalled(m)
-	case *actor.Started:
-		l.timer = actors.NewTimer(l.fire)
+	case *quiet:
+		l.rest()
 	case *actor.Stopping:
-		l.timer.Close()
-	case *actor.Stopped, *actor.Restarting:
+		if l.timer != nil {
+			l.timer.Close()
+		}
+	case *actor.Started, *actor.Stopped, *actor.Restarting:
 	default:
 		actors.Unhandled(ctx)
 	}
@@ -91,12 +102,29 @@ func (l *loopy) socket(m *socket) {
 		// are copied into one, and less of it at a time.
 		l.q.CopyBelow(2 * frame.MinMaxFrameSize)
 		l.limit = copyUpTo
+	} else {
+		l.tryable(m.nc)
 	}
 	l.self.Probe().SetState("writing")
-	if l.cfg.Machine.Role == connfsm.Client {
+	if l.rules.role == connfsm.Client {
 		if _, err := l.nc.Write([]byte(frame.Preface)); err != nil {
 			l.fail(err)
 		}
+	}
+}
+
+// scratch is what is written next.
+func (l *loopy) scratch() *outbound.Writes {
+	if l.w == nil {
+		l.w = new(outbound.Writes)
+	}
+	return l.w
+}
+
+// rest gives back what is only of use while something is written.
+func (l *loopy) rest() {
+	if !l.begun {
+		l.w, l.bufs = nil, nil
 	}
 }
 
@@ -135,15 +163,19 @@ func (l *loopy) drained() (again bool) {
 	if l.nc == nil && !l.broken && !l.closing {
 		return false
 	}
-	if !l.yielded && l.q.Buffered() < yieldBelow {
+	if !l.yielded && !l.begun && l.q.Buffered() < yieldBelow {
 		l.yielded = true
 		runtime.Gosched()
 		return true
 	}
 	l.yielded = false
+	if l.begun {
+		l.goOn()
+	}
 	for l.q.Ready() {
 		l.flush()
 	}
+	l.relieve()
 	l.watchStalls()
 	if l.closing {
 		l.closing = false
@@ -154,7 +186,7 @@ func (l *loopy) drained() (again bool) {
 
 // flush writes once.
 func (l *loopy) flush() {
-	w := &l.w
+	w := l.scratch()
 	l.q.Fill(w, l.limit)
 	if n := len(w.Finished); n > 0 {
 		l.leaving.Add(int32(n)) // before the peer can know
@@ -164,6 +196,11 @@ func (l *loopy) flush() {
 			l.fail(err)
 		}
 	}
+	l.written(w)
+}
+
+// written is what follows a write.
+func (l *loopy) written(w *outbound.Writes) {
 	if len(w.Finished) > 0 || len(w.Rejected) > 0 || w.DataFrames+w.HeaderBlocks > 0 {
 		l.report(w)
 	}
@@ -176,9 +213,10 @@ func (l *loopy) write(w *outbound.Writes) (err error) {
 	l.q.Clock(now)
 	// A deadline per write would be a timer per write: one that is renewed
 	// every few seconds bounds a stalled write just as well.
-	if now.After(l.until) {
-		l.until = now.Add(deadlineRun)
-		if err := l.nc.SetWriteDeadline(now.Add(deadlineRun + l.cfg.WriteStall)); err != nil {
+	if stall := l.rules.writeStall; stall > 0 && now.After(l.until) {
+		run := min(deadlineRun, stall)
+		l.until = now.Add(run)
+		if err := l.nc.SetWriteDeadline(now.Add(run + stall)); err != nil {
 			return err
 		}
 		if due := l.hurry.Load(); due != nil { // set before the connection shortened the deadline
@@ -204,35 +242,6 @@ func (l *loopy) report(w *outbound.Writes) {
 	f.rejected = append(f.rejected, w.Rejected...)
 	f.dataFrames, f.headerBlocks = w.DataFrames, w.HeaderBlocks
 	l.conn.Tell(f)
-}
-
-// watchStalls looks after streams that wait for window while there are any.
-func (l *loopy) watchStalls() {
-	if l.q.Queued() > 0 && !l.watching {
-		l.watching = true
-		l.timer.Reset(stallLook)
-	}
-}
-
-// fire runs on the timer's goroutine.
-func (l *loopy) fire(gen uint64) { l.self.Tell(&stallCheck{gen: gen}) }
-
-// stalled reports the streams whose peer has granted nothing for too long: what
-// they hold is memory of ours that the peer commands.
-func (l *loopy) stalled(m *stallCheck) {
-	if !l.timer.Current(m.gen) {
-		return
-	}
-	l.watching = false
-	now := time.Now()
-	l.q.Clock(now)
-	for _, e := range l.q.Stalled(now.Add(-stallLimit), nil) {
-		l.conn.Tell(&streamFailed{slot: e.Slot, err: &frame.StreamError{
-			StreamID: e.ID, Code: frame.EnhanceYourCalm, Blame: frame.Remote,
-			Reason: "no flow-control window granted for " + stallLimit.String(),
-		}})
-	}
-	l.watchStalls()
 }
 
 func (l *loopy) shut() {

@@ -16,6 +16,10 @@ import (
 // The parent sends it; Down follows.
 type Drain struct{ Reason string }
 
+// Spill refuses the calls that wait for a stream, so that they ask another
+// connection. The parent sends it when there is one.
+type Spill struct{}
+
 // Close ends the connection now. The parent sends it; Down follows.
 type Close struct {
 	Reason string
@@ -33,6 +37,10 @@ type up struct {
 	nc   net.Conn
 	auth credentials.AuthInfo
 }
+
+// quiet says that the peer has sent nothing for a while. The reader sends it
+// once per pause.
+type quiet struct{}
 
 // readEnded says that the reader reads no more. A *frame.ConnError is the
 // peer's breach, io.EOF its end.
@@ -71,6 +79,11 @@ type tick struct{ gen uint64 }
 
 // Ready says that the peer's settings arrived: streams may be opened.
 type Ready struct{ Ref Ref }
+
+// Crowded says that calls begin to wait because the peer's
+// MAX_CONCURRENT_STREAMS is reached. Only connections whose Config wants it
+// send it.
+type Crowded struct{ Ref Ref }
 
 // GoAway says that the connection takes no new streams. Frame is what the peer
 // said, nil when it was ourselves.

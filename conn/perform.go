@@ -16,15 +16,22 @@ import (
 
 // perform carries out what the machine asked for, in the order of the fields.
 func (c *conn) perform(ctx actor.Context) {
-	fx := &c.fx
+	fx := c.effects()
+	if alone := c.m.Streams() <= 1; c.alone.Load() != alone {
+		c.alone.Store(alone)
+	}
+	c.edge.explain(fx.GoAway, fx.Closing) // before the RPCs hear: they tell their callers
+	if fx.GoAway != nil || fx.Closing != nil {
+		c.edge.down.Store(true) // likewise: what ends from here on does so with its connection
+	}
 	for _, t := range fx.Transition {
 		c.self.Probe().Become(t.From, t.To, t.On)
 	}
 	if p := fx.Peer; p != nil {
-		c.loopy.Tell(&outbound.PeerSettings{
-			MaxFrameSize: p.MaxFrameSize, InitialWindow: p.InitialWindow,
-			HeaderTableSize: p.HeaderTableSize, MaxHeaderListSize: p.MaxHeaderListSize,
-		})
+		if p.LeastTableSize < p.HeaderTableSize {
+			c.obey(p, p.LeastTableSize)
+		}
+		c.obey(p, p.HeaderTableSize)
 	}
 	for _, f := range fx.Control {
 		c.loopy.Tell(f)
@@ -32,9 +39,7 @@ func (c *conn) perform(ctx actor.Context) {
 	for _, w := range fx.Windows {
 		c.loopy.Tell((*frame.Grant)(w))
 	}
-	for i := range fx.Route {
-		c.route(ctx, &fx.Route[i])
-	}
+	c.routeAll(ctx, fx.Route)
 	for _, f := range fx.Failed {
 		c.failStream(f.Slot, f.Err)
 	}
@@ -60,10 +65,19 @@ func (c *conn) perform(ctx actor.Context) {
 	if fx.Closing != nil {
 		c.close(fx.Closing)
 	}
+	c.account(fx)
 	fx.Reset()
 	if c.starving.Load() && !c.m.Starving() {
 		c.starving.Store(false)
 	}
+}
+
+// obey tells loopy the peer's settings, with an HPACK table of that size.
+func (c *conn) obey(p *connfsm.PeerSettings, tableSize uint32) {
+	c.loopy.Tell(&outbound.PeerSettings{
+		MaxFrameSize: p.MaxFrameSize, InitialWindow: p.InitialWindow,
+		HeaderTableSize: tableSize, MaxHeaderListSize: p.MaxHeaderListSize,
+	})
 }
 
 func (c *conn) report(fx *connfsm.Effects) {
@@ -71,10 +85,14 @@ func (c *conn) report(fx *connfsm.Effects) {
 		switch r {
 		case connfsm.Ready:
 			c.edge.ready.Store(true)
-			c.cfg.Parent.Tell(&Ready{Ref: c.ref()})
+			m := &Ready{Ref: c.ref()}
+			c.self.Probe().Publish(m)
+			c.parent.Tell(m)
 		case connfsm.Draining:
 			c.edge.down.Store(true)
-			c.cfg.Parent.Tell(&GoAway{Ref: c.ref(), Frame: fx.GoAway})
+			m := &GoAway{Ref: c.ref(), Frame: fx.GoAway}
+			c.self.Probe().Publish(m)
+			c.parent.Tell(m)
 		case connfsm.Down:
 			c.down(fx.Closing)
 		case connfsm.NoReport:
@@ -91,10 +109,12 @@ func (c *conn) down(closing *connfsm.Closing) {
 		c.cause = closing.Err
 	}
 	c.edge.down.Store(true)
-	if c.cfg.OnDown != nil && c.wasUp {
-		c.cfg.OnDown(c.edge.info.Load(), c.cause)
+	if c.onDown != nil && c.wasUp {
+		c.onDown(c.edge.info.Load(), c.cause)
 	}
-	c.cfg.Parent.Tell(&Down{Ref: c.ref(), Err: c.cause, Ready: c.edge.ready.Load()})
+	m := &Down{Ref: c.ref(), Err: c.cause, Ready: c.edge.ready.Load()}
+	c.self.Probe().Publish(m)
+	c.parent.Tell(m)
 }
 
 // close lets loopy flush what the machine said last, but not for long.
@@ -165,7 +185,7 @@ func (c *conn) grow(g connfsm.Grow) {
 		s.ref.Tell(&streamfsm.Grow{StreamID: g.ID, N: g.N})
 		return
 	}
-	c.cfg.Machine.Growth.Refund(g.N)
+	c.m.Growth().Refund(g.N)
 	c.self.Tell(&stream.Returned{})
 }
 

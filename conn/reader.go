@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +34,9 @@ const maxBatches = 2
 // Supervision: a panic escalates, because the HPACK state is unknown then. It
 // cannot see Stop while it blocks; the connection closes the socket first.
 type reader struct {
-	cfg     *Config
+	cfg     *Config // until it has begun
 	nc      net.Conn
+	src     *source
 	r       *frame.Reader
 	conn    actors.Ref[any]
 	self    actors.Ref[any]
@@ -65,9 +67,9 @@ func (r *reader) begin() {
 		return
 	}
 	r.nc = nc
-	src := newSource(nc)
-	r.r = frame.NewReader(src, r.cfg.Reader)
-	src.block = r.r.OpenBlock
+	r.src = newSource(nc)
+	r.r = frame.NewReader(r.src, r.cfg.Reader)
+	r.src.block, r.src.limit = r.r.OpenBlock, r.cfg.HeaderTime
 	r.conn.Tell(&up{nc: nc, auth: auth})
 	if r.cfg.Machine.Role == connfsm.Server {
 		if err := r.r.ReadPreface(); err != nil {
@@ -75,11 +77,15 @@ func (r *reader) begin() {
 			return
 		}
 	}
+	r.cfg = nil
 	r.self.Probe().SetState("reading")
 	r.self.Tell(theRead)
 }
 
-var theRead = &read{}
+var (
+	theRead  = &read{}
+	theQuiet = &quiet{}
+)
 
 func (r *reader) handshake() (net.Conn, credentials.AuthInfo, error) {
 	if r.cfg.Handshake == nil {
@@ -88,7 +94,9 @@ func (r *reader) handshake() (net.Conn, credentials.AuthInfo, error) {
 	r.self.Probe().SetState("handshake")
 	// The machine's own limit counts from here to the first SETTINGS; this one
 	// only frees the blocked goroutine.
-	_ = r.nc.SetDeadline(time.Now().Add(r.cfg.Timeout))
+	if limit := r.cfg.Timeout; limit > 0 {
+		_ = r.nc.SetDeadline(time.Now().Add(limit))
+	}
 	nc, auth, err := r.cfg.Handshake(r.nc)
 	if err == nil {
 		err = nc.SetDeadline(time.Time{})
@@ -99,6 +107,15 @@ func (r *reader) handshake() (net.Conn, credentials.AuthInfo, error) {
 // read reads the socket once. Errors end the reader; good frames before the
 // error are still delivered.
 func (r *reader) read() {
+	if r.r.Pause() {
+		if ready, err := r.src.await(); err != nil {
+			r.end(err)
+			return
+		} else if !ready {
+			r.rest()
+			return
+		}
+	}
 	b := frame.NewBatch()
 	err := r.r.ReadBatch(b)
 	if len(b.Frames) > 0 {
@@ -109,13 +126,26 @@ func (r *reader) read() {
 	}
 	if err != nil {
 		if r.r.OpenBlock() != 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-			err = &frame.ConnError{Code: frame.EnhanceYourCalm, Blame: frame.Remote, Reason: "a header block was not finished within " + headerTime.String()}
+			err = &frame.ConnError{Code: frame.EnhanceYourCalm, Blame: frame.Remote, Reason: "a header block was not finished within " + r.src.limit.String()}
 		}
 		r.end(err)
 		return
 	}
 	r.credits.wait()
 	r.self.Tell(theRead)
+}
+
+// rest gives the goroutine back until there is something to read. The
+// connection, too, has no use for what it keeps at hand.
+func (r *reader) rest() {
+	r.r.Rest()
+	r.conn.Tell(theQuiet)
+	src, self := r.src, r.self
+	// Edge: the socket. What waits there ends with it.
+	go func() {
+		src.sleep()
+		self.Tell(theRead)
+	}()
 }
 
 func (r *reader) end(err error) {
@@ -134,21 +164,28 @@ func (e *HandshakeError) Error() string { return "transport handshake: " + e.Err
 // Unwrap returns the handshake's own error.
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
-// credits keep the reader from running ahead of the connection.
+// credits keep the reader from running ahead of the connection. The zero
+// credits are ready.
 type credits struct {
-	out  atomic.Int32
-	wake chan struct{} // Edge: the reader waits here, as it would in Read
-	stop chan struct{}
-}
+	out atomic.Int32
 
-func newCredits() *credits {
-	return &credits{wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	mu     sync.Mutex
+	closed bool
+	wake   chan struct{} // Edge: the reader waits here, as it would in Read; made when it first does
 }
 
 func (c *credits) take() { c.out.Add(1) }
 
 func (c *credits) give() {
 	if c.out.Add(-1) == maxBatches-1 {
+		c.signal()
+	}
+}
+
+func (c *credits) signal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wake != nil {
 		select {
 		case c.wake <- struct{}{}:
 		default:
@@ -158,12 +195,22 @@ func (c *credits) give() {
 
 func (c *credits) wait() {
 	for c.out.Load() >= maxBatches {
-		select {
-		case <-c.wake:
-		case <-c.stop:
+		c.mu.Lock()
+		if c.wake == nil {
+			c.wake = make(chan struct{}, 1)
+		}
+		over := c.closed || c.out.Load() < maxBatches // looked at again, now that give finds somebody to wake
+		c.mu.Unlock()
+		if over {
 			return
 		}
+		<-c.wake
 	}
 }
 
-func (c *credits) close() { close(c.stop) }
+func (c *credits) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.signal()
+}

@@ -21,7 +21,9 @@ type edge struct {
 	loopy atomic.Pointer[loopy]
 	ready atomic.Bool
 	down  atomic.Bool
+	cause atomic.Pointer[error] // why it drains or is being closed; nil: it is not, or for no reason
 	tell  actors.Ref[any]
+	load  *load // clients
 }
 
 // Tell posts to the connection actor.
@@ -49,6 +51,9 @@ func (r Ref) Transport() stream.Transport { return r.e }
 // Drain ends the connection gently.
 func (r Ref) Drain(reason string) { r.e.Tell(&Drain{Reason: reason}) }
 
+// Spill refuses the calls that wait for a stream.
+func (r Ref) Spill() { r.e.Tell(&Spill{}) }
+
 // Close ends the connection now.
 func (r Ref) Close(reason string, err error) { r.e.Tell(&Close{Reason: reason, Err: err}) }
 
@@ -71,18 +76,20 @@ func (c *conn) ref() Ref { return Ref{e: c.edge} }
 func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (Ref, error) {
 	cfg.fill()
 	c := &conn{
-		cfg: cfg, nc: cfg.NC,
-		edge: &edge{}, credits: newCredits(), clock: stream.NewClock(time.Now()), began: time.Now(),
+		first: &reader{cfg: &cfg, nc: cfg.NC}, nc: cfg.NC, rules: cfg.rules(),
+		parent: cfg.Parent, table: cfg.Table, onUp: cfg.OnUp, onDown: cfg.OnDown,
+		edge: &edge{}, clock: stream.NewClock(time.Now()), began: time.Now(),
 	}
-	cfg.Machine.Leaving = func() int { return int(c.leaving.Load()) }
+	if c.rules.role == connfsm.Client {
+		c.edge.load = new(load)
+	}
+	cfg.Machine.Leaving = c
 	c.m = connfsm.New(cfg.Machine)
 	c.streams = stream.Config{
-		Machine: cfg.Stream, Conn: c.edge, Handler: cfg.Handler, SendLimit: cfg.SendLimit,
+		Machine: cfg.Stream, Conn: c.edge, Handler: cfg.Handler, SendLimit: cfg.SendLimit, SendBudget: cfg.SendBudget,
 		Threshold: min(32<<10, int(cfg.Stream.InitialWindow/4)), Clock: c.clock, Low: &c.low, Starving: &c.starving,
 	}
-	sp := c.spec("conn", actors.Inline, nil)
-	sp.Undelivered = undelivered
-	if _, err := actors.Spawn[any](ctx, name, sp, c); err != nil {
+	if _, err := actors.Spawn[any](ctx, name, connSpec(cfg.Table), c); err != nil {
 		return Ref{}, fmt.Errorf("spawn %s: %w", name, err)
 	}
 	return c.ref(), nil
@@ -92,25 +99,46 @@ func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (Ref, error) {
 // with it.
 const linger = 200 * time.Millisecond
 
-func (c *conn) spec(kind string, mode actors.Mode, drained func() bool) *actors.Spec {
-	return &actors.Spec{Kind: kind, Mode: mode, Drained: drained, Linger: linger, Table: c.cfg.Table}
+// connSpec is shared by all connections of a table, like those of their
+// children.
+func connSpec(t *actors.Table) *actors.Spec {
+	return t.Spec("conn", func() *actors.Spec {
+		return &actors.Spec{Kind: "conn", Mode: actors.Inline, Table: t, Undelivered: undelivered}
+	})
 }
 
-func (c *conn) streamSpec() *actors.Spec {
-	if c.perStream == nil {
-		c.perStream = c.spec("stream", actors.Inline, nil)
-		c.perStream.Undelivered = c.notOpened
-	}
-	return c.perStream
+func readerSpec(t *actors.Table) *actors.Spec {
+	return t.Spec("reader", func() *actors.Spec {
+		return &actors.Spec{Kind: "reader", Mode: actors.Goroutine, Table: t}
+	})
+}
+
+func loopySpec(t *actors.Table) *actors.Spec {
+	return t.Spec("loopy", func() *actors.Spec {
+		return &actors.Spec{
+			Kind: "loopy", Mode: actors.Resident, Linger: linger, Table: t,
+			Drained: func(a actor.Actor) bool { return a.(*loopy).drained() },
+			Visit: actors.Visit{
+				May:     func(a actor.Actor, msg any) bool { return a.(*loopy).mayVisit(msg) },
+				Visited: func(a actor.Actor) bool { return a.(*loopy).visited() },
+			},
+		}
+	})
+}
+
+func streamSpec(t *actors.Table) *actors.Spec {
+	return t.Spec("stream", func() *actors.Spec {
+		return &actors.Spec{Kind: "stream", Mode: actors.Inline, Table: t, Undelivered: notOpened}
+	})
 }
 
 // notOpened takes back the slot of a call that waited for an actor which has
 // stopped meanwhile.
-func (c *conn) notOpened(msg any) {
+func notOpened(msg any) {
 	if m, ok := msg.(*stream.Open); ok {
-		slot, id := m.Slot, m.ID
+		slot, id, t := m.Slot, m.ID, m.Call.Transport()
 		turnAway(m.Call)
-		c.edge.Tell(&stream.Done{Slot: slot, ID: id})
+		t.Tell(&stream.Done{Slot: slot, ID: id})
 	}
 }
 
@@ -126,3 +154,6 @@ func turnAway(call *stream.Call) {
 		Status: status.New(codes.Unavailable, errStopped.Error()), Code: codes.Unavailable, Unprocessed: true,
 	})
 }
+
+// Leaving counts streams whose end the peer may know before the machine does.
+func (c *conn) Leaving() int { return int(c.leaving.Load()) }

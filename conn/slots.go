@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -38,7 +39,36 @@ func (c *conn) spawnStream(ctx actor.Context, i frame.SlotIndex, s *slot) {
 		name += "." + strconv.Itoa(s.successor)
 	}
 	s.st = stream.New(&c.streams, i)
-	s.ref = actors.MustSpawn[any](ctx, name, c.streamSpec(), s.st)
+	ref, err := actors.Spawn[any](ctx, name, streamSpec(c.table), s.st)
+	if err != nil { // the one before has not quite stopped
+		s.successor++
+		c.spawnStream(ctx, i, s)
+		return
+	}
+	s.ref = ref
+}
+
+// rest gives back what a connection that is quiet does not need: the actors of
+// slots that serve nobody, which cost as much as the connection itself.
+func (c *conn) rest() {
+	last := -1
+	for i := range c.slots {
+		s := &c.slots[i]
+		if c.m.Live(frame.SlotIndex(i)) {
+			last = i
+			s.ref.Tell(theRest)
+			continue
+		}
+		s.ref.Stop()
+		s.ref, s.st = actors.Ref[any]{}, nil
+		if s.successor > 0 {
+			last = i
+		}
+	}
+	c.slots = slices.Clip(slices.Clone(c.slots[:last+1]))
+	c.m.Shrink()
+	c.fx = nil
+	c.loopy.Tell(theQuiet)
 }
 
 // route passes a frame to its stream. What arrives for one whose actor has
@@ -51,6 +81,40 @@ func (c *conn) route(ctx actor.Context, r *connfsm.Route) {
 	s := c.slotAt(ctx, r.Slot)
 	s.note(r)
 	s.ref.Tell(r.Frame)
+}
+
+// routeAll passes frames to their streams. Those of one stream that follow each
+// other travel as one message: a whole unary response does.
+func (c *conn) routeAll(ctx actor.Context, rs []connfsm.Route) {
+	for i := 0; i < len(rs); {
+		n := 1
+		for n < stream.MaxFrames && i+n < len(rs) && rs[i+n].Slot == rs[i].Slot && rs[i+n].ID == rs[i].ID {
+			n++
+		}
+		if n == 1 {
+			c.route(ctx, &rs[i])
+		} else {
+			c.routeRun(ctx, rs[i:i+n])
+		}
+		i += n
+	}
+}
+
+func (c *conn) routeRun(ctx actor.Context, rs []connfsm.Route) {
+	m := stream.NewFrames()
+	for i := range rs {
+		m.Add(rs[i].Frame)
+	}
+	r := &rs[0]
+	if !r.New && (int(r.Slot) >= len(c.slots) || !c.slots[r.Slot].ref.Valid()) {
+		m.Discard()
+		return
+	}
+	s := c.slotAt(ctx, r.Slot)
+	for i := range rs {
+		s.note(&rs[i])
+	}
+	s.ref.Tell(m)
 }
 
 // note keeps in mind whether the reader may hold a partial message of the
@@ -98,4 +162,7 @@ func (c *conn) relieve() {
 	}
 }
 
-var theSettle = &stream.Settle{}
+var (
+	theSettle = &stream.Settle{}
+	theRest   = &stream.Rest{}
+)

@@ -20,24 +20,24 @@ type source struct {
 	try   func(fd uintptr) bool // readOnce, bound once
 
 	block func() uint64 // names the header block that has begun and not ended; 0: none
+	limit time.Duration // how long one may take: until its end nothing else can be read, and its octets are memory of ours
 	slow  uint64        // the block the read deadline was set for
-}
 
-// headerTime is how long a header block may take to arrive: until its end
-// nothing else can be read, and its octets are memory of ours.
-const headerTime = 10 * time.Second
+	watched bool // the read deadline is await's
+	came    bool // something has been read since it was set
+}
 
 // limitBlock sets the read deadline when a header block is begun, and takes it
 // away behind it.
 func (s *source) limitBlock() {
 	b := s.block()
-	if b == s.slow {
+	if b == s.slow || s.limit < 0 {
 		return
 	}
-	s.slow = b
+	s.slow, s.watched = b, false
 	var at time.Time
 	if b != 0 {
-		at = time.Now().Add(headerTime)
+		at = time.Now().Add(s.limit)
 	}
 	_ = s.nc.SetReadDeadline(at) // a socket that cannot is one that is closed
 }
@@ -76,10 +76,14 @@ func (s *source) WaitReadable() error {
 		return nil
 	}
 	s.limitBlock()
-	if err := s.raw.Read(s.try); err != nil {
-		return err
+	for {
+		switch err := s.raw.Read(s.try); {
+		case err == nil:
+			return s.err
+		case !s.unwatch(err):
+			return err
+		}
 	}
-	return s.err
 }
 
 // readOnce reads without blocking; false makes the poller wait. The poller
@@ -93,7 +97,7 @@ func (s *source) readOnce(fd uintptr) bool {
 		return false
 	case err != nil:
 		aheadPool.Put(b)
-		s.err = &net.OpError{Op: "read", Net: s.nc.LocalAddr().Network(), Source: s.nc.LocalAddr(), Addr: s.nc.RemoteAddr(), Err: err}
+		s.err = socketError("read", s.nc, err)
 	case n == 0:
 		aheadPool.Put(b)
 		s.err = io.EOF
@@ -101,6 +105,11 @@ func (s *source) readOnce(fd uintptr) bool {
 		s.pool, s.ahead = b, (*b)[:n]
 	}
 	return true
+}
+
+// socketError is what package net would say of a failed system call.
+func socketError(op string, nc net.Conn, err error) error {
+	return &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: err}
 }
 
 // Read takes what WaitReadable read first.
@@ -118,5 +127,10 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	s.limitBlock()
-	return s.nc.Read(p)
+	for {
+		n, err := s.nc.Read(p)
+		if n > 0 || err == nil || !s.unwatch(err) {
+			return n, err
+		}
+	}
 }

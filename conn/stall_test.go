@@ -45,10 +45,10 @@ func TestStreamWithoutWindowIsReset(t *testing.T) {
 		p.HeadersEnd(1, testpeer.Request("/a.B/C")...)
 		p.ExpectHeaders(1)
 		p.ExpectData(1)
-		p.ExpectNothing(1, stallLimit-time.Second)
+		p.ExpectNothing(1, defaultStreamStall-time.Second)
 		time.Sleep(2 * stallLook)
 		p.ExpectRST(1, http2.ErrCodeEnhanceYourCalm)
-		p.ExpectNothing(1, 2*stallLimit) // once
+		p.ExpectNothing(1, 2*defaultStreamStall) // once
 		p.ExpectAlive()
 	})
 }
@@ -61,7 +61,7 @@ func TestSlowStreamIsNotReset(t *testing.T) {
 		p.ExpectHeaders(1)
 		p.ExpectData(1)
 		for range 10 {
-			p.ExpectNothing(1, stallLimit/2)
+			p.ExpectNothing(1, defaultStreamStall/2)
 			p.WindowUpdate(1, 10)
 			p.ExpectData(1)
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 // A message is an exported type that stands in a package's messages.go or
-// events.go, that an actor's Receive or a machine's Step takes, or that is a
-// frame.
+// events.go, that an actor's Receive or a machine's Step takes, or that marks
+// itself as a frame or a machine's event.
 func TestMessagesListsEveryExportedMessage(t *testing.T) {
 	text := page(t, "docs/messages.md")
 	want := messages(t)
@@ -73,7 +73,9 @@ func messages(t *testing.T) found {
 				declared(f, func(name string) { all.add(pkg, name) })
 			}
 			taken(f, pkg, all)
-			frames(f, func(name string) { all.add(pkg, name) })
+			if pkg != "." { // its events are the program's, and channel.md's
+				marked(f, func(name string) { all.add(pkg, name) })
+			}
 		}
 	}
 	return all
@@ -96,17 +98,20 @@ func declared(f *ast.File, yield func(name string)) {
 	}
 }
 
-// frames yields the types that mark themselves as frame.Frame.
-func frames(f *ast.File, yield func(name string)) {
+// marked yields the types with the method that makes them a frame.Frame or some
+// machine's Event.
+func marked(f *ast.File, yield func(name string)) {
 	for _, d := range f.Decls {
 		fn, ok := d.(*ast.FuncDecl)
-		if !ok || fn.Recv == nil || fn.Name.Name != "frame" {
+		if !ok || fn.Recv == nil || fn.Name.Name != "frame" && fn.Name.Name != "event" {
 			continue
 		}
-		if star, ok := fn.Recv.List[0].Type.(*ast.StarExpr); ok {
-			if id, ok := star.X.(*ast.Ident); ok {
-				yield(id.Name)
-			}
+		of := fn.Recv.List[0].Type
+		if star, ok := of.(*ast.StarExpr); ok {
+			of = star.X
+		}
+		if id, ok := of.(*ast.Ident); ok {
+			yield(id.Name)
 		}
 	}
 }

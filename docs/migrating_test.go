@@ -3,6 +3,7 @@ package docs_test
 import (
 	"go/ast"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +51,11 @@ func TestMigratingListsEveryOptionOfGRPCGo(t *testing.T) {
 			for name := range listed {
 				if !slices.Contains(want, name) {
 					t.Errorf("%s is listed, and no %s of grpc-go", name, tt.kind)
+				}
+			}
+			for _, name := range constructors(ours, tt.kind) {
+				if !slices.Contains(want, name) && !strings.Contains(section(text, tt.heading), "`"+name+"`") {
+					t.Errorf("%s is new here, and not named", name)
 				}
 			}
 		})

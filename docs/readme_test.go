@@ -2,17 +2,11 @@ package docs_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
-
-var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
 // The README's programs are built as they stand, by way of an overlay that puts
 // them into this module, and run against each other.
@@ -60,6 +54,7 @@ func readmePrograms(t *testing.T) (server, client string) {
 	t.Helper()
 	for _, m := range goBlock.FindAllStringSubmatch(page(t, "README.md"), -1) {
 		switch {
+		case !isProgram(m[1]):
 		case strings.Contains(m[1], "callboard.NewServer("):
 			server = m[1]
 		case strings.Contains(m[1], "callboard.NewClient("):
@@ -70,36 +65,6 @@ func readmePrograms(t *testing.T) (server, client string) {
 		t.Fatal("README.md has no complete server and client")
 	}
 	return server, client
-}
-
-// buildProgram builds one source file as if it stood in this module.
-func buildProgram(t *testing.T, dir, name, source string) string {
-	t.Helper()
-	file := filepath.Join(dir, name+".go")
-	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	root, err := filepath.Abs(moduleRoot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{
-		"Replace": {filepath.Join(root, "docs", "readme", name, "main.go"): file},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := filepath.Join(dir, name+".json")
-	if err := os.WriteFile(list, overlay, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	bin := filepath.Join(dir, name)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", list, "-o", bin, "./docs/readme/"+name)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
-	}
-	return bin
 }
 
 func freeAddress(t *testing.T) string {

@@ -2,10 +2,12 @@
 //
 // # Role
 //
-// The actor hosts one grpc-go resolver.Resolver (the registry is shared:
-// passthrough, dns, unix, unix-abstract, manual and any third party's) and
-// turns its callbacks, which come on goroutines of its own, into messages to
-// the channel.
+// The actor drives one resolver and turns what it says into messages to the
+// channel. There are two kinds. A [Source] answers when it is asked; the actor
+// owns its time: polling, the least interval between looks, backoff after a
+// failure. A resolver.Resolver of grpc-go has goroutines of its own and calls
+// back; the actor hosts it as grpc-go does, so a third party's works as it is.
+// Either runs away from the actor's turn, which it can neither block nor crash.
 //
 // # Messages in
 //
@@ -13,7 +15,8 @@
 //
 // # Messages out
 //
-// Update and Failed to the channel.
+// Update and Failed to the channel. An answer of a Source that says what the
+// one before said is no Update.
 //
 // # States
 //
@@ -22,12 +25,11 @@
 // # Supervision
 //
 // Restarted with backoff by the channel; the channel keeps the last good
-// Update meanwhile.
+// Update meanwhile. A panic of the resolver, on the goroutines it is called on,
+// is a failure of the actor.
 package resolver
 
 import (
-	"errors"
-
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/serviceconfig"
@@ -38,7 +40,7 @@ import (
 // Config describes a resolver actor.
 type Config struct {
 	Target  resolver.Target
-	Builder resolver.Builder
+	Builder resolver.Builder // of grpc-go's kind, or made by Polling
 	Options resolver.BuildOptions
 	Parse   func(js string) *serviceconfig.ParseResult // service config JSON -> what the channel understands
 	Parent  actors.Ref[any]
@@ -46,30 +48,59 @@ type Config struct {
 }
 
 type resolverActor struct {
-	cfg  Config
-	self actors.Ref[any]
-	r    resolver.Resolver
+	cfg    Config
+	self   actors.Ref[any]
+	drive  driver
+	state  string
+	status Status
 }
 
+// driver is how a kind of resolver is driven. Its methods are called on the
+// actor's turn and do not block.
+type driver interface {
+	start()
+	resolveNow()
+	due(gen uint64)
+	close()
+}
+
+const (
+	starting = "starting"
+	resolved = "resolved"
+	failing  = "failing"
+)
+
 // Spawn starts a resolver as a child of ctx's actor.
-func Spawn(ctx actor.SpawnerContext, cfg Config) (actors.Ref[any], error) {
+func Spawn(ctx actor.SpawnerContext, name string, cfg Config) (actors.Ref[any], error) {
 	sp := &actors.Spec{Kind: "resolver", Mode: actors.Goroutine, Table: cfg.Table}
-	return actors.SpawnFunc[any](ctx, "resolver", sp, func() actor.Actor { return &resolverActor{cfg: cfg} })
+	return actors.SpawnFunc[any](ctx, name, sp, func() actor.Actor { return &resolverActor{cfg: cfg} })
 }
 
 // Receive implements actor.Actor.
 func (a *resolverActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case *Update:
-		a.self.Probe().SetState("resolved")
-		a.self.Probe().SetDetail(m)
-		a.cfg.Parent.Tell(m)
-	case *Failed:
-		a.failed(m)
-	case *ResolveNow:
-		if a.r != nil {
-			a.r.ResolveNow(resolver.ResolveNowOptions{})
+	case *news:
+		if a.current(m.from) {
+			m.from.news()
 		}
+	case *called:
+		if a.current(m.from) {
+			m.from.called()
+		}
+	case *answered:
+		if a.current(m.from) {
+			m.from.answered(m)
+		}
+	case *due:
+		if a.current(m.from) {
+			m.from.due(m.gen)
+		}
+	case *crashed:
+		if a.current(m.from) {
+			panic(m.reason)
+		}
+	case *ResolveNow:
+		a.drive.resolveNow()
 	case *actor.Started:
 		a.start(ctx)
 	case *actor.Stopping, *actor.Restarting:
@@ -80,63 +111,54 @@ func (a *resolverActor) Receive(ctx actor.Context) {
 	}
 }
 
+// current tells this incarnation's driver from one of an earlier incarnation,
+// whose messages may be under way still.
+func (a *resolverActor) current(d driver) bool { return a.drive == d }
+
 func (a *resolverActor) start(ctx actor.Context) {
 	a.self = actors.Self[any](ctx)
-	a.self.Probe().SetState("starting")
-	r, err := a.cfg.Builder.Build(a.cfg.Target, &sink{self: a.self, parse: a.cfg.Parse}, a.cfg.Options)
-	if err != nil {
-		a.failed(&Failed{Err: err})
-		return
+	a.become(starting, "started")
+	if o, ok := a.cfg.Builder.(*polling); ok {
+		a.drive = newPulled(a, o)
+	} else {
+		a.drive = newHosted(a)
 	}
-	a.r = r
-}
-
-func (a *resolverActor) failed(m *Failed) {
-	a.self.Probe().SetState("failing")
-	a.self.Probe().SetDetail(m)
-	a.cfg.Parent.Tell(m)
+	a.drive.start()
 }
 
 func (a *resolverActor) close() {
-	if a.r != nil {
-		a.r.Close()
-		a.r = nil
+	if a.drive != nil {
+		a.drive.close()
 	}
 }
 
-// sink is what the hosted resolver sees of us.
-type sink struct {
-	resolver.ClientConn // for methods grpc-go may add; nil, never called today
-	self                actors.Ref[any]
-	parse               func(js string) *serviceconfig.ParseResult
+// update passes an answer on.
+func (a *resolverActor) update(u *Update) {
+	a.status.updated(u)
+	a.become(resolved, "update")
+	a.cfg.Parent.Tell(u)
 }
 
-// errNoEndpoints tells a resolver that its answer was of no use.
-var errNoEndpoints = errors.New("resolver: produced no addresses")
+// fail says that there is no answer this time.
+func (a *resolverActor) fail(f *Failed) {
+	a.status.failed(f)
+	a.become(failing, "failed")
+	a.cfg.Parent.Tell(f)
+}
 
-// UpdateState implements resolver.ClientConn.
-func (s *sink) UpdateState(st resolver.State) error {
-	eps := st.Endpoints
-	if len(eps) == 0 {
-		for _, a := range st.Addresses {
-			eps = append(eps, resolver.Endpoint{Addresses: []resolver.Address{a}, Attributes: a.BalancerAttributes}) //nolint:staticcheck // where a resolver without endpoints has them
-		}
+// become is where every change of state goes through. It publishes the status
+// as well.
+func (a *resolverActor) become(to, on string) {
+	if a.state == to {
+		a.self.Probe().SetState(to)
+	} else {
+		a.self.Probe().Become(a.state, to, on)
+		a.state = to
 	}
-	if len(eps) == 0 {
-		s.self.Tell(&Failed{Err: errNoEndpoints})
-		return errNoEndpoints
-	}
-	s.self.Tell(&Update{Endpoints: eps, Config: st.ServiceConfig, State: st})
-	return nil
+	a.publish()
 }
 
-// ReportError implements resolver.ClientConn.
-func (s *sink) ReportError(err error) { s.self.Tell(&Failed{Err: err}) }
-
-// NewAddress implements resolver.ClientConn.
-func (s *sink) NewAddress(addrs []resolver.Address) {
-	_ = s.UpdateState(resolver.State{Addresses: addrs})
+func (a *resolverActor) publish() {
+	st := a.status
+	a.self.Probe().SetDetail(&st)
 }
-
-// ParseServiceConfig implements resolver.ClientConn.
-func (s *sink) ParseServiceConfig(js string) *serviceconfig.ParseResult { return s.parse(js) }

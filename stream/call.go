@@ -49,20 +49,17 @@ type Handler interface{ Serve(c *Call) }
 // A Call is pooled. It goes back when both sides let go of it: the application
 // with Release (a client) or Finish (a server), the actor with the RPC's end.
 type Call struct {
+	*asked  // client
+	*served // server
+
 	// Set by a client before it opens the call, and read only by then.
-	Request   header.Request
 	First     *buffer.Buffer // wire bytes of the message that travels with HEADERS
 	FirstEnds bool
 	Unary     bool // wait only for the end
 	Deadline  time.Time
 	Keep      bool // never pooled: the application may hold on to it beyond its end
 
-	// Set by the actor before a server's handler starts.
-	In header.InboundRequest
-
 	transport Transport
-	open      Open
-	openCall  OpenCall
 	server    bool
 	gen       atomic.Uint64 // tells this RPC from the Call's next one
 
@@ -78,7 +75,6 @@ type Call struct {
 	inbox     []streamfsm.Message
 	head      int // inbox[:head] is read
 	block     *frame.Headers
-	response  header.InboundResponse
 	gotHeader bool
 	headerUp  chan struct{} // made by who waits for the header; closed when it is there or never comes
 	ended     bool          // server: the peer has half-closed
@@ -97,11 +93,45 @@ type Call struct {
 	pinned    bool  // loopy may still read Request: the Call is not used again
 }
 
-var calls = sync.Pool{New: func() any { return &Call{wake: make(chan struct{}, 1)} }}
+// asked is what only a client's Call has.
+type asked struct {
+	Request  header.Request // set with the other exported fields
+	response header.InboundResponse
+	event    streamfsm.Open // reused: opening must not allocate
+	open     Open
+	openCall OpenCall
+}
 
-// NewCall takes a Call from the pool. A client fills its exported fields and
-// calls Open.
+// served is what only a server's Call has.
+type served struct {
+	In header.InboundRequest // set by the actor before the handler starts
+}
+
+// Each is one object with its part.
+var (
+	calls = sync.Pool{New: func() any {
+		c := &struct {
+			Call
+			asked
+		}{}
+		c.Call.asked, c.wake = &c.asked, make(chan struct{}, 1)
+		return &c.Call
+	}}
+	servedCalls = sync.Pool{New: func() any {
+		c := &struct {
+			Call
+			served
+		}{}
+		c.Call.served, c.wake, c.server = &c.served, make(chan struct{}, 1), true
+		return &c.Call
+	}}
+)
+
+// NewCall takes a client's Call from the pool. The client fills its exported
+// fields and calls Open.
 func NewCall() *Call { return calls.Get().(*Call) }
+
+func newServed() *Call { return servedCalls.Get().(*Call) }
 
 // Open asks t's connection for a stream.
 func (c *Call) Open(t Transport) {
@@ -112,6 +142,9 @@ func (c *Call) Open(t Transport) {
 
 // Info describes the connection that serves the call.
 func (c *Call) Info() *ConnInfo { return c.transport.Info() }
+
+// Transport is the connection that a client's call was opened on.
+func (c *Call) Transport() Transport { return c.transport }
 
 // Opened says whether the call has a stream yet; one that waits at
 // MAX_CONCURRENT_STREAMS has none.
@@ -230,13 +263,20 @@ func (c *Call) recycle() {
 		return
 	}
 	c.clear()
+	if c.server {
+		servedCalls.Put(c)
+		return
+	}
 	calls.Put(c)
 }
 
-// drop releases what the Call holds.
+// drop releases what the Call holds. Only an application that keeps its Call
+// can look at it yet.
 func (c *Call) drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if c.Keep {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+	}
 	for _, m := range c.inbox[c.head:] {
 		m.Buf.Release()
 	}
@@ -256,13 +296,23 @@ func (c *Call) drop() {
 
 // clear makes the Call as new.
 func (c *Call) clear() {
-	c.gen.Add(1)
-	c.Request = header.Request{}
+	if c.canceled {
+		c.mu.Lock() // the cancellation may be looking whom it is for
+		c.gen.Add(1)
+		c.mu.Unlock()
+	} else {
+		c.gen.Add(1)
+	}
+	if c.served != nil {
+		c.In.Reset()
+	}
+	if c.asked != nil {
+		c.Request, c.event.Payload = header.Request{}, nil
+		c.response.Reset()
+	}
 	c.FirstEnds, c.Unary = false, false
-	c.In.Reset()
-	c.transport, c.server = nil, false
+	c.transport = nil
 	c.stream, c.quota, c.slot, c.id, c.given, c.opened = actors.Ref[any]{}, nil, 0, 0, false, false
-	c.response.Reset()
 	c.headerUp = nil
 	c.ended, c.over, c.canceled, c.outcome = false, false, false, streamfsm.Outcome{}
 	c.owed, c.unread, c.threshold, c.low = 0, 0, 0, nil

@@ -125,19 +125,20 @@ func (c *Call) lastReport() int {
 	return 1
 }
 
-// Wait blocks until the call is over. ErrDone: done fired first.
+// Wait blocks until the call is over, which it says once: it takes the token that
+// the end leaves. ErrDone: done fired first.
 func (c *Call) Wait(done <-chan struct{}) error {
 	for {
+		select {
+		case <-c.wake: // there is a token at the end, though it may not be the first
+		case <-done:
+			return ErrDone
+		}
 		c.mu.Lock()
 		over := c.over
 		c.mu.Unlock()
 		if over {
 			return nil
-		}
-		select {
-		case <-c.wake:
-		case <-done:
-			return ErrDone
 		}
 	}
 }
@@ -189,10 +190,9 @@ func (c *Call) headerNeverComes() {
 	}
 }
 
-// TakeMessages hands over what arrived for a unary call, after Wait.
+// TakeMessages hands over what arrived for a unary call, once Wait or Cancel has
+// found it over: nobody adds to it any more.
 func (c *Call) TakeMessages() (first Message, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	n = len(c.inbox) - c.head
 	if n > 0 {
 		first = c.inbox[c.head]

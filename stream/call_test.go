@@ -295,3 +295,22 @@ func TestServed(t *testing.T) {
 type canceled struct{ n int }
 
 func (c *canceled) Cancel(error) { c.n++ }
+
+// A cancellation on its way to a call that is over and used again meanwhile
+// must find neither of the two.
+func TestCancellationMeetsRecycling(t *testing.T) {
+	for range 1000 {
+		c := &Call{wake: make(chan struct{}, 1)}
+		c.canceled, c.over, c.released, c.parted = true, true, true, true
+		gen := c.gen.Load()
+		cleared := make(chan struct{})
+		go func() {
+			c.clear()
+			close(cleared)
+		}()
+		if _, _, live := c.target(gen); live {
+			t.Fatal("a call that is over is cancelled")
+		}
+		<-cleared
+	}
+}

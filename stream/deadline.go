@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/callboard-rpc/callboard/actors"
 	"github.com/callboard-rpc/callboard/stream/streamfsm"
 )
 
@@ -13,6 +14,9 @@ import (
 func (a *Actor) setDeadline(at time.Time) {
 	if !at.IsZero() {
 		a.timed = true
+		if a.timer == nil {
+			a.timer = actors.NewTimer(a.fire)
+		}
 		a.timer.Reset(time.Until(at))
 	}
 }
@@ -28,7 +32,7 @@ func (a *Actor) clearDeadline() {
 func (a *Actor) fire(gen uint64) { a.self.Tell(&tick{gen: gen}) }
 
 func (a *Actor) tick(m *tick) {
-	if a.timer.Current(m.gen) {
+	if a.timer != nil && a.timer.Current(m.gen) {
 		a.step(&streamfsm.Cancel{StreamID: a.id, Code: codes.DeadlineExceeded, Message: "deadline exceeded"})
 	}
 }

@@ -87,9 +87,12 @@ func (c *Call) conclude(o *streamfsm.Outcome) (cancel Canceler) {
 // owes says how much of what was delivered the application is still going to
 // read: nothing, once it has let go or was only waiting for the end.
 func (c *Call) owes(delivered int) int {
+	if delivered == 0 || c.Unary {
+		return 0
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.released || c.canceled || c.Unary {
+	if c.released || c.canceled {
 		return 0
 	}
 	return delivered

@@ -23,9 +23,24 @@ type Open struct {
 	ID   frame.StreamID
 }
 
+// Frames are two or more frames of one stream that one socket read brought, in
+// wire order. The connection sends them together: the stream steps on all of
+// them and performs once.
+type Frames struct {
+	List [MaxFrames]frame.Frame
+	N    int
+}
+
+// MaxFrames is how many frames travel together. A whole unary response is three.
+const MaxFrames = 3
+
 // Settle asks a stream to report at once what its application has read. The
 // connection sends it to all streams when its receive window runs low.
 type Settle struct{}
+
+// Rest asks a stream to give back what it keeps at hand. The connection sends it
+// to all streams when its peer has been silent for a while.
+type Rest struct{}
 
 // tick is the stream's own deadline timer; a generation that is over is
 // ignored.
@@ -94,7 +109,35 @@ var (
 	credits  = sync.Pool{New: func() any { return new(Credit) }}
 	dones    = sync.Pool{New: func() any { return new(Done) }}
 	consumes = sync.Pool{New: func() any { return new(streamfsm.Consumed) }}
+	frames   = sync.Pool{New: func() any { return new(Frames) }}
 )
+
+// NewFrames takes an empty Frames from the pool.
+func NewFrames() *Frames { return frames.Get().(*Frames) }
+
+// Add appends a frame; it says false when there is no room.
+func (m *Frames) Add(f frame.Frame) bool {
+	if m.N == MaxFrames {
+		return false
+	}
+	m.List[m.N] = f
+	m.N++
+	return true
+}
+
+// free gives m back; the frames in it have been stepped on.
+func (m *Frames) free() {
+	*m = Frames{}
+	frames.Put(m)
+}
+
+// Discard frees m with the frames in it: there is nobody to step on them.
+func (m *Frames) Discard() {
+	for _, f := range m.List[:m.N] {
+		frame.Discard(f)
+	}
+	m.free()
+}
 
 func newSend(id frame.StreamID, p *buffer.Buffer, end bool) *streamfsm.Send {
 	m := sends.Get().(*streamfsm.Send)

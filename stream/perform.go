@@ -10,7 +10,7 @@ import (
 
 // perform carries out what the machine asked for, in the order of the fields.
 func (a *Actor) perform() {
-	fx := &a.fx
+	fx := a.effects()
 	lastSent := false
 	if len(fx.Transition) > 0 {
 		a.state.Store(uint32(a.m.State()))
@@ -25,7 +25,7 @@ func (a *Actor) perform() {
 	for _, f := range fx.Control {
 		a.cfg.Loopy.Tell(f)
 	}
-	if fx.Credit > 0 {
+	if fx.Credit > 0 && !a.doneSays(fx) {
 		a.cfg.Conn.Tell(newCredit(a.slot, fx.CreditID, fx.Credit))
 	}
 	if fx.Starved > 0 {
@@ -38,6 +38,13 @@ func (a *Actor) perform() {
 		a.tellCall(fx, lastSent)
 	}
 	fx.Reset()
+}
+
+// doneSays says that a credit needs no message of its own: with Done the
+// connection takes back all that the stream held. Much of it must not wait for
+// what loopy still has to write, nor anything at all when the window runs low.
+func (a *Actor) doneSays(fx *streamfsm.Effects) bool {
+	return fx.Done && fx.CreditID == a.id && fx.Credit <= reportWaiting && (a.cfg.Low == nil || !a.cfg.Low.Load())
 }
 
 // tellCall performs what concerns the application.
@@ -70,7 +77,6 @@ func (a *Actor) emit(o *frame.Outgoing) {
 }
 
 func (a *Actor) accept() {
-	a.call.In = *a.m.Request()
 	a.setDeadline(a.fx.Deadline)
 }
 

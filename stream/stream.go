@@ -10,7 +10,7 @@
 // # Messages in
 //
 // From the connection: Open, *frame.Headers, *frame.Data, *frame.RSTStream,
-// *streamfsm.Grow, Fail and Lost, Settle. From loopy, by way of the
+// *streamfsm.Grow, Fail and Lost, Settle, Rest. From loopy, by way of the
 // connection: *streamfsm.Rejected. From the application's side of the call:
 // *streamfsm.Send, SendHeader, Finish, Consumed, Cancel.
 //
@@ -47,15 +47,16 @@ import (
 
 // Config is what all streams of one connection share.
 type Config struct {
-	Machine   streamfsm.Config
-	Loopy     actors.Ref[any]
-	Conn      Transport
-	Handler   Handler      // server: starts a new call
-	SendLimit int          // octets an application may queue per stream before it waits
-	Threshold int          // octets read before they are reported; at most reportBusy
-	Low       *atomic.Bool // set while the connection's receive window runs low; nil: never
-	Starving  *atomic.Bool // set while a stream of the connection waits for others to return growth; nil: never
-	Clock     *Clock
+	Machine    streamfsm.Config
+	Loopy      actors.Ref[any]
+	Conn       Transport
+	Handler    Handler      // server: starts a new call
+	SendLimit  int          // octets an application may queue per stream before it waits
+	SendBudget *flow.Budget // charged for what is queued of large messages; nil: none
+	Threshold  int          // octets read before they are reported; at most reportBusy
+	Low        *atomic.Bool // set while the connection's receive window runs low; nil: never
+	Starving   *atomic.Bool // set while a stream of the connection waits for others to return growth; nil: never
+	Clock      *Clock
 }
 
 // Actor serves the RPCs of one slot, one after the other.
@@ -63,22 +64,21 @@ type Actor struct {
 	cfg   *Config
 	slot  frame.SlotIndex
 	m     *streamfsm.Machine
-	fx    streamfsm.Effects
+	fx    *streamfsm.Effects // nil: not stepped since the connection came to rest
 	call  *Call
 	id    frame.StreamID
 	quota *flow.Quota
 	self  actors.Ref[any]
-	timer *actors.Timer
+	timer *actors.Timer // nil: no RPC had a deadline yet
 	timed bool          // the timer is set
 	state atomic.Uint32 // the machine's, published for inspection
-	event streamfsm.Open
 }
 
 // New makes the actor of a slot.
 func New(cfg *Config, slot frame.SlotIndex) *Actor {
 	mc := cfg.Machine
 	mc.Slot = slot
-	return &Actor{cfg: cfg, slot: slot, m: streamfsm.New(mc), quota: flow.NewQuota(cfg.SendLimit)}
+	return &Actor{cfg: cfg, slot: slot, m: streamfsm.New(mc), quota: flow.NewQuota(cfg.SendLimit, cfg.SendBudget)}
 }
 
 // ProbeState implements actors.View.
@@ -90,7 +90,6 @@ func (a *Actor) ProbeDetail() any { return nil }
 func (a *Actor) start(ctx actor.Context) {
 	a.self = actors.Self[any](ctx)
 	a.self.Probe().SetView(a)
-	a.timer = actors.NewTimer(a.fire)
 }
 
 // Receive implements actor.Actor.
@@ -98,6 +97,8 @@ func (a *Actor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Open:
 		a.open(m)
+	case *Frames:
+		a.frames(m)
 	case *frame.Headers:
 		a.headers(m)
 	case *streamfsm.Send:
@@ -111,6 +112,8 @@ func (a *Actor) Receive(ctx actor.Context) {
 		a.step(m)
 	case *Settle:
 		a.settle()
+	case *Rest:
+		a.rest()
 	case *tick:
 		a.tick(m)
 	case *actor.Started:
@@ -125,7 +128,9 @@ func (a *Actor) Receive(ctx actor.Context) {
 
 // stopping: the connection goes, and nobody will step the machine any more.
 func (a *Actor) stopping() {
-	a.timer.Close()
+	if a.timer != nil {
+		a.timer.Close()
+	}
 	a.Abort(codes.Unavailable, a.self.Probe().Path()+": the connection was stopped")
 }
 
@@ -134,33 +139,72 @@ func (a *Actor) open(m *Open) {
 	c := m.Call
 	a.call, a.id = c, m.ID
 	c.bind(a.self, a.slot, m.ID, a.quota, a.cfg)
-	first := c.First
+	first, unary := c.First, c.Unary
 	c.First = nil
-	a.event = streamfsm.Open{
+	c.event = streamfsm.Open{
 		StreamID: m.ID, Slot: a.slot, Header: &c.Request,
 		Payload: first, EndStream: c.FirstEnds, Unary: c.Unary, Deadline: c.Deadline,
 	}
-	a.step(&a.event)
-	if !c.Unary {
+	a.step(&c.event)
+	if !unary {
 		c.signal() // WaitOpened
 	}
 }
 
 // headers begins a server's RPC, or goes to the one that runs.
 func (a *Actor) headers(m *frame.Headers) {
+	a.admit(m)
+	a.step(m)
+}
+
+// admit makes room for a server's new RPC.
+func (a *Actor) admit(m *frame.Headers) {
 	if a.cfg.Machine.Role == streamfsm.Server && m.StreamID > a.id {
 		a.id = m.StreamID
-		a.call = NewCall()
-		a.call.server = true
+		a.call = newServed()
 		a.call.transport = a.cfg.Conn
+		a.m.Into(&a.call.In)
 		a.call.bind(a.self, a.slot, a.id, a.quota, a.cfg)
 	}
-	a.step(m)
+}
+
+// frames steps on what came together and performs once. A breach is performed
+// before the next step: what follows may be another stream's.
+func (a *Actor) frames(m *Frames) {
+	now := a.cfg.Clock.Now()
+	for _, f := range m.List[:m.N] {
+		if h, ok := f.(*frame.Headers); ok {
+			a.admit(h)
+		}
+		if err := a.m.Step(f, now, a.effects()); err != nil {
+			a.perform()
+			a.breach(err)
+		}
+	}
+	a.perform()
+	m.free()
+}
+
+// effects is what the machine steps with.
+func (a *Actor) effects() *streamfsm.Effects {
+	if a.fx == nil {
+		a.fx = new(streamfsm.Effects)
+	}
+	return a.fx
+}
+
+// rest gives back what is only of use while something happens.
+func (a *Actor) rest() {
+	a.fx = nil
+	if a.timer != nil && !a.timed {
+		a.timer.Close()
+		a.timer = nil
+	}
 }
 
 // step is the one way anything happens to an RPC.
 func (a *Actor) step(ev streamfsm.Event) {
-	err := a.m.Step(ev, a.cfg.Clock.Now(), &a.fx)
+	err := a.m.Step(ev, a.cfg.Clock.Now(), a.effects())
 	a.perform()
 	if err != nil {
 		a.breach(err)

@@ -109,3 +109,16 @@ func endpoints(addrs ...string) (list []resolver.Endpoint) {
 	}
 	return list
 }
+
+// progress says whether something will happen without the policy's doing.
+func (r *rig) progress() bool {
+	if !r.wake.IsZero() {
+		return true
+	}
+	for _, s := range r.Living() {
+		if len(s.inbox) > 0 || s.now == connecting || s.now == failing || s.now == ready {
+			return true
+		}
+	}
+	return false
+}

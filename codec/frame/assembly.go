@@ -115,7 +115,7 @@ func (r *Reader) abandon(a *assembly) {
 
 func (r *Reader) release(a *assembly) {
 	if a.charged+a.covered > 0 {
-		r.cfg.Room.Release(a.charged, a.covered)
+		r.room.Release(a.charged, a.covered)
 		a.charged, a.covered = 0, 0
 	}
 }

@@ -16,8 +16,8 @@ const (
 // mean the same until the HPACK table changes; the owner then calls clear.
 type blockCache struct {
 	blocks []cachedBlock // made on first use: idle connections have none
-	used   int
-	next   int // the place to overwrite once all are used
+	used   uint8
+	next   uint8 // the place to overwrite once all are used
 }
 
 type cachedBlock struct {
@@ -98,7 +98,7 @@ func (c *blockCache) addSkipping(wire []byte, fields []Field, skip uint64, n int
 
 func (c *blockCache) place() *cachedBlock {
 	if c.used < cachedBlocks {
-		if c.used == len(c.blocks) {
+		if int(c.used) == len(c.blocks) {
 			c.blocks = append(c.blocks, cachedBlock{})
 		}
 		c.used++

@@ -9,18 +9,17 @@ import (
 // blockDecoder turns header blocks into fields and keeps the HPACK table in
 // step with the peer's, whatever becomes of the block.
 type blockDecoder struct {
-	hp        *hpack.Decoder
-	maxList   int
-	maxFields int
-	blocks    blockCache
+	hp     *hpack.Decoder
+	cfg    *limits
+	blocks blockCache
 
 	h     *Headers // the block being decoded
 	size  int      // of its list, as RFC 9113 6.5.2 counts it
 	count int
 }
 
-func (d *blockDecoder) init(cfg *ReaderConfig) {
-	d.maxList, d.maxFields = cfg.MaxHeaderList, cfg.MaxHeaderFields
+func (d *blockDecoder) init(cfg *limits) {
+	d.cfg = cfg
 	// Before it has seen our SETTINGS the peer may use the default.
 	d.hp = hpack.NewDecoder(DefaultTableSize, d.field)
 	d.hp.SetAllowedMaxDynamicTableSize(max(DefaultTableSize, cfg.HeaderTableSize))
@@ -88,7 +87,7 @@ func (d *blockDecoder) resize(p []byte) ([]byte, error) {
 
 // take uses fields that were decoded before.
 func (d *blockDecoder) take(b *cachedBlock) bool {
-	if b.size > d.maxList || len(b.fields) > d.maxFields {
+	if b.size > d.cfg.MaxHeaderList || len(b.fields) > d.cfg.MaxHeaderFields {
 		return false
 	}
 	d.h.Fields = append(d.h.Fields, b.fields...)
@@ -103,13 +102,13 @@ func (d *blockDecoder) decode(p []byte) error {
 	_, err := d.hp.Write(p)
 	switch {
 	case errors.Is(err, hpack.ErrStringLength):
-		return tooMuch("a header field of more than %d octets", 2*d.maxList)
+		return tooMuch("a header field of more than %d octets", 2*d.cfg.MaxHeaderList)
 	case err != nil:
 		return violation(CompressionError, "RFC 9113 4.3", "a header block cannot be decoded: %v", err)
-	case d.size > 2*d.maxList:
-		return tooMuch("a header list of more than %d octets", 2*d.maxList)
-	case d.count > 2*d.maxFields:
-		return tooMuch("a header list of more than %d fields", 2*d.maxFields)
+	case d.size > 2*d.cfg.MaxHeaderList:
+		return tooMuch("a header list of more than %d octets", 2*d.cfg.MaxHeaderList)
+	case d.count > 2*d.cfg.MaxHeaderFields:
+		return tooMuch("a header list of more than %d fields", 2*d.cfg.MaxHeaderFields)
 	}
 	return nil
 }
@@ -129,9 +128,9 @@ func (d *blockDecoder) end() error {
 func (d *blockDecoder) field(f hpack.HeaderField) {
 	d.size += int(f.Size())
 	d.count++
-	if d.size > d.maxList || d.count > d.maxFields {
+	if d.size > d.cfg.MaxHeaderList || d.count > d.cfg.MaxHeaderFields {
 		d.h.TooLarge = true
-		if d.size > 2*d.maxList || d.count > 2*d.maxFields {
+		if d.size > 2*d.cfg.MaxHeaderList || d.count > 2*d.cfg.MaxHeaderFields {
 			d.hp.SetEmitEnabled(false)
 		}
 		return

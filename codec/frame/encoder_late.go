@@ -66,9 +66,10 @@ func (e *Encoder) appendLate(f *Field) {
 
 // nameRefs remembers how names in the table are referred to.
 type nameRefs struct {
-	refs [8]nameRef
-	used int
+	refs []nameRef // made on first use, at most maxNameRefs
 }
+
+const maxNameRefs = 8
 
 type nameRef struct {
 	name string
@@ -76,10 +77,10 @@ type nameRef struct {
 	wire [3]byte
 }
 
-func (r *nameRefs) clear() { r.used = 0 }
+func (r *nameRefs) clear() { r.refs = r.refs[:0] }
 
 func (r *nameRefs) find(name string) []byte {
-	for i := range r.refs[:r.used] {
+	for i := range r.refs {
 		if ref := &r.refs[i]; ref.name == name {
 			return ref.wire[:ref.n]
 		}
@@ -88,13 +89,12 @@ func (r *nameRefs) find(name string) []byte {
 }
 
 func (r *nameRefs) add(name string, wire []byte) {
-	if r.used == len(r.refs) || len(wire) > len(r.refs[0].wire) {
+	ref := nameRef{name: name}
+	if len(r.refs) == maxNameRefs || len(wire) > len(ref.wire) {
 		return
 	}
-	ref := &r.refs[r.used]
-	r.used++
-	ref.name = name
 	ref.n = uint8(copy(ref.wire[:], wire))
+	r.refs = append(r.refs, ref)
 }
 
 // plainString is the length up to which a string is not worth compressing:

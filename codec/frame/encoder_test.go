@@ -96,7 +96,7 @@ func TestBlocksAreCutAtTheFrameLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []Frame{&Headers{StreamID: 1, EndStream: true, Fields: fields}}
-		if diff := gocmp.Diff(want, frames); diff != "" {
+		if diff := gocmp.Diff(want, frames, contents); diff != "" {
 			t.Error(diff)
 		}
 	}

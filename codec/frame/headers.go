@@ -8,6 +8,7 @@ type Headers struct {
 	StreamID  StreamID
 	Fields    []Field // valid until Free
 	EndStream bool
+	WireLen   int          // octets of the HEADERS frame's payload, CONTINUATIONs not counted
 	TooLarge  bool         // the list is past the limit: the RPC ends with RESOURCE_EXHAUSTED; Fault is set, too
 	Fault     *StreamError // the block decoded, but breaks a rule or limit; Fields may be cut short
 }

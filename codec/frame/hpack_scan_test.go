@@ -44,7 +44,7 @@ func FuzzBlock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		var got, want []Field
 		var d blockDecoder
-		d.init(&ReaderConfig{MaxHeaderList: 1 << 24, MaxHeaderFields: 1 << 20})
+		d.init(&limits{MaxHeaderList: 1 << 24, MaxHeaderFields: 1 << 20})
 		plain := hpack.NewDecoder(DefaultTableSize, func(f hpack.HeaderField) { want = append(want, f) })
 		plain.SetMaxStringLength(2 << 24)
 		for i, p := range [][]byte{a, b, b, a, b, b} {

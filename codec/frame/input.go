@@ -27,11 +27,11 @@ const maxEmptyReads = 100
 // input is the buffered part of what the Source delivers.
 type input struct {
 	src   Source
-	size  int            // of the buffer while nothing larger is needed
-	buf   *buffer.Buffer // nil while there is nothing to read
-	r, w  int            // buf.B[r:w] is unread
-	carry [carryLen]byte
-	err   error // what the Source said together with its last octets
+	size  int             // of the buffer while nothing larger is needed
+	buf   *buffer.Buffer  // nil while there is nothing to read
+	r, w  int             // buf.B[r:w] is unread
+	carry *[carryLen]byte // what of it is kept while there is no buf
+	err   error           // what the Source said together with its last octets
 }
 
 // unread returns what is buffered.
@@ -48,13 +48,6 @@ func (in *input) buffered() int { return in.w - in.r }
 // skip consumes n buffered octets.
 func (in *input) skip(n int) { in.r += n }
 
-// Read takes from the buffer only; it is what the frame header is read with.
-func (in *input) Read(p []byte) (int, error) {
-	n := copy(p, in.unread())
-	in.r += n
-	return n, nil
-}
-
 // fill reads more, with room for at least need octets from the first unread
 // one on. It blocks.
 func (in *input) fill(need int) error {
@@ -63,7 +56,12 @@ func (in *input) fill(need int) error {
 	}
 	kept := in.buffered()
 	if kept <= carryLen {
-		copy(in.carry[:], in.unread())
+		if kept > 0 {
+			if in.carry == nil {
+				in.carry = new([carryLen]byte)
+			}
+			copy(in.carry[:], in.unread())
+		}
 		in.release()
 		if err := in.src.WaitReadable(); err != nil {
 			return err
@@ -81,7 +79,9 @@ func (in *input) makeRoom(size, kept int) {
 	switch old := in.buf; {
 	case old == nil:
 		in.buf = buffer.Get(size)
-		copy(in.buf.B, in.carry[:kept])
+		if kept > 0 {
+			copy(in.buf.B, in.carry[:kept])
+		}
 	case len(old.B) < size:
 		in.buf = buffer.Get(size)
 		copy(in.buf.B, old.B[in.r:in.w])

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/net/http2"
+
+	"github.com/callboard-rpc/callboard/internal/shared"
 )
 
 // Defaults of a ReaderConfig.
@@ -76,9 +78,10 @@ func (boundless) Release(_, _ int)     {}
 //
 // A Reader belongs to one goroutine, except for OpenBlock.
 type Reader struct {
-	cfg  ReaderConfig
+	cfg  *limits            // shared by Readers with the same ones
+	ask  func(StreamID) int // ReaderConfig.Limit
+	room Room
 	in   input
-	hdr  *http2.Framer // reads frame headers from in
 	dec  blockDecoder
 	asm  assemblies
 	out  *Batch // what the current ReadBatch fills
@@ -112,13 +115,33 @@ func NewReader(src Source, cfg ReaderConfig) *Reader {
 	if cfg.Room == nil {
 		cfg.Room = boundless{}
 	}
-	r := &Reader{cfg: cfg, in: input{src: src, size: cfg.BufferSize}}
-	r.hdr = http2.NewFramer(nil, &r.in)
-	r.hdr.AllowIllegalReads = true // order is checked here, with clause and code
-	r.hdr.SetMaxReadFrameSize(cfg.MaxFrameSize)
-	r.dec.init(&r.cfg)
+	r := &Reader{
+		ask: cfg.Limit, room: cfg.Room,
+		in: input{src: src, size: cfg.BufferSize},
+		cfg: allLimits.Of(limits{
+			MaxFrameSize: cfg.MaxFrameSize, MaxHeaderList: cfg.MaxHeaderList, MaxHeaderFields: cfg.MaxHeaderFields,
+			MaxContinuations: cfg.MaxContinuations, MaxSettings: cfg.MaxSettings, HeaderTableSize: cfg.HeaderTableSize,
+			MaxMessage: cfg.MaxMessage, FirstPart: cfg.FirstPart,
+		}),
+	}
+	r.dec.init(r.cfg)
 	return r
 }
+
+// limits is the part of a ReaderConfig that many Readers have alike. They share
+// it: a connection that is idle should not be much more than its socket.
+type limits struct {
+	MaxFrameSize     uint32
+	HeaderTableSize  uint32
+	MaxHeaderList    int
+	MaxHeaderFields  int
+	MaxContinuations int
+	MaxSettings      int
+	MaxMessage       int
+	FirstPart        int
+}
+
+var allLimits shared.Values[limits]
 
 func setDefault[T int | uint32](p *T, v T) {
 	if *p == 0 {
@@ -160,6 +183,20 @@ func (r *Reader) SetHeaderTableSize(n uint32) { r.dec.hp.SetAllowedMaxDynamicTab
 // again after a while knows a peer that does not finish its header blocks. It
 // may be called from any goroutine.
 func (r *Reader) OpenBlock() uint64 { return r.waiting.Load() }
+
+// Pause gives the read buffer back, for somebody who waits in the Source's stead.
+// It says false, and does nothing, unless what was read so far ends with a frame
+// and, if that was a header block's, with the block.
+func (r *Reader) Pause() bool {
+	if r.err != nil || r.midFrame() {
+		return false
+	}
+	r.in.release()
+	return true
+}
+
+// Rest gives back what is only of use while octets come in.
+func (r *Reader) Rest() { r.in.carry = nil }
 
 // Close gives back all buffers and charges. Nothing can be read afterwards.
 func (r *Reader) Close() {

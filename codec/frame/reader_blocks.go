@@ -56,6 +56,7 @@ func (r *Reader) headers(p []byte) error {
 	h := NewHeaders()
 	h.StreamID = StreamID(r.fh.StreamID)
 	h.EndStream = r.fh.Flags&flagEndStream != 0
+	h.WireLen = int(r.fh.Length)
 	if priority {
 		if on := StreamID(binary.BigEndian.Uint32(p)) & MaxStreamID; on == h.StreamID {
 			h.Fault = dependsOnItself(h.StreamID)

@@ -108,9 +108,9 @@ func (r *Reader) beginMessage(a *assembly) *Fault {
 	n := a.size
 	if n > min(r.data.left, r.in.buffered()) {
 		n = min(n, r.cfg.FirstPart)
-		if !r.cfg.Room.Announce(n) {
+		if !r.room.Announce(n) {
 			n = min(n, tightStart)
-			if !r.cfg.Room.Extend(n, 0) {
+			if !r.room.Extend(n, 0) {
 				return &Fault{Kind: NoBudget, Got: size}
 			}
 		}
@@ -130,14 +130,14 @@ const tightStart = 32 << 10
 func (r *Reader) grow(a *assembly) *Fault {
 	have := len(a.msg.B)
 	n := a.size
-	if have >= r.cfg.FirstPart && r.cfg.Room.Cover(n-have) {
+	if have >= r.cfg.FirstPart && r.room.Cover(n-have) {
 		a.covered += n - have
 	} else {
 		n = min(n, 2*have)
 		if have < r.cfg.FirstPart {
 			n = min(n, r.cfg.FirstPart)
 		}
-		if !r.cfg.Room.Extend(n-have, a.charged) {
+		if !r.room.Extend(n-have, a.charged) {
 			return &Fault{Kind: NoBudget, Got: uint64(a.size)}
 		}
 		a.charged += n - have
@@ -153,8 +153,8 @@ func (r *Reader) grow(a *assembly) *Fault {
 // octets is announced.
 func (r *Reader) limit(id StreamID, size uint64) uint64 {
 	limit := r.cfg.MaxMessage
-	if size > uint64(limit) && r.cfg.Limit != nil {
-		limit = max(limit, r.cfg.Limit(id))
+	if size > uint64(limit) && r.ask != nil {
+		limit = max(limit, r.ask(id))
 	}
 	return uint64(limit)
 }

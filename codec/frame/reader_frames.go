@@ -8,8 +8,15 @@ import (
 
 // frameHeader reads a frame header and judges what it says by itself.
 func (r *Reader) frameHeader() error {
-	fh, err := r.hdr.ReadFrameHeader()
-	if err != nil { // nothing else can fail: the octets are there
+	p := r.in.unread()
+	r.in.skip(HeaderLen)
+	fh := http2.FrameHeader{
+		Length:   uint32(p[0])<<16 | uint32(p[1])<<8 | uint32(p[2]),
+		Type:     http2.FrameType(p[3]),
+		Flags:    http2.Flags(p[4]),
+		StreamID: binary.BigEndian.Uint32(p[5:]) & uint32(MaxStreamID),
+	}
+	if fh.Length > r.cfg.MaxFrameSize {
 		return violation(FrameSizeError, "RFC 9113 4.2", "%s of %d octets, the limit is %d",
 			typeName(uint8(fh.Type)), fh.Length, r.cfg.MaxFrameSize)
 	}

@@ -206,7 +206,7 @@ func TestFramesAreRead(t *testing.T) {
 			if err != io.EOF {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.want, frames, emptyIsNil); diff != "" {
+			if diff := cmp.Diff(tt.want, frames, emptyIsNil, contents); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -24,6 +24,7 @@ type InboundRequest struct {
 	HasTimeout     bool
 	User           []frame.Field // metadata still encoded; the slice is r's own
 	ContentLength  int64         // -1: not announced
+	WireLen        int           // of the HEADERS frame, in octets; set by who has it
 }
 
 // Reset empties r for another request.

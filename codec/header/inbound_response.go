@@ -19,6 +19,7 @@ type InboundResponse struct {
 	AcceptEncoding string        // compressors the server reads, where it says so
 	Fields         []frame.Field // metadata still encoded, content-type included; the slice is r's own
 	Informational  bool          // a 1xx block: another header block follows. With END_STREAM it is malformed
+	WireLen        int           // of the HEADERS frame, in octets; set by who has it
 	HasGRPCStatus  bool          // grpc-status is there: with END_STREAM the block is trailers-only, else it is ignored
 }
 

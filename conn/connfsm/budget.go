@@ -1,16 +1,24 @@
 package connfsm
 
+import "github.com/callboard-rpc/callboard/internal/flow"
+
 // lump is in what portions the budget is charged for messages that wait to be
 // read. Every connection has one portion for nothing: traffic of small messages
 // never touches the budget, and goes on when others have used it up.
 const lump = 64 << 10
+
+// Budget is the Config's.
+func (m *Machine) Budget() *flow.Budget { return m.budget }
+
+// Growth is the Config's.
+func (m *Machine) Growth() *flow.Budget { return m.growth }
 
 // afford charges the budget for a message of n octets that will wait to be
 // read. A message always fits a connection that holds no other.
 func (m *Machine) afford(sl *slot, n int) bool {
 	initial := int(m.cfg.InitialWindow)
 	more := m.bare + m.owed + min(sl.readable+n, initial) - min(sl.readable, initial) - lump - m.charged
-	b := m.cfg.Budget
+	b := m.budget
 	if b == nil || more <= 0 {
 		return true
 	}
@@ -44,7 +52,7 @@ func (m *Machine) repay() {
 func (m *Machine) refund(n int) {
 	if n > 0 {
 		m.charged -= n
-		m.cfg.Budget.Refund(n)
+		m.budget.Refund(n)
 	}
 }
 

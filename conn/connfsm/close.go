@@ -21,7 +21,7 @@ func (m *Machine) closeNow(ev *Close, fx *Effects) {
 		return
 	}
 	if ev.Reason != "" {
-		m.drain.reason = ev.Reason
+		m.ownDrain().reason = ev.Reason
 	}
 	m.end(ev.Code, ev.Reason, ev.Err, errorLinger, "close", fx)
 }
@@ -59,7 +59,7 @@ func (m *Machine) transportDown(err error, fx *Effects) *frame.ConnError {
 func (m *Machine) shut(err error, linger time.Duration, on string, fx *Effects) {
 	m.become(StateClosing, on, fx)
 	m.refuseParked(fx)
-	m.line = line{}
+	m.line = &nobody
 	why := m.whyLost(err)
 	for i := range m.streams.slots {
 		sl := &m.streams.slots[i]
@@ -97,6 +97,8 @@ func (m *Machine) whyNot() string {
 		return "connection closed"
 	case m.next > m.cfg.LastID:
 		return "connection drains: stream ids used up"
+	case m.state == StateReady:
+		return "all streams are in use"
 	case m.drain.reason != "":
 		return "connection drains: " + m.drain.reason
 	default:

@@ -22,7 +22,7 @@ type Config struct {
 	// Leaving, if set, says how many live streams have had their last frame
 	// written, or are having it written now: the peer may know of their end
 	// before their Done comes, and is free to begin others in their place.
-	Leaving func() int
+	Leaving interface{ Leaving() int }
 
 	// The connection's receive window: it doubles from ConnWindow to
 	// MaxConnWindow each time a whole window was read, while Budget has room

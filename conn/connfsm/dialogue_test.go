@@ -187,10 +187,10 @@ func (d *dialogue) act(r Role, cmd []string) {
 		w := e.m.View().Window
 		d.out = append(d.out, fmt.Sprintf("%s: growth of %d, %d of the process, %d in line", e.name, w.Growth, d.process.Used(), w.Starving))
 	case "returns":
-		if n := int(e.m.cfg.Growth.Used()); cmd[1] == "all" {
-			e.m.cfg.Growth.Refund(n)
+		if n := int(e.m.growth.Used()); cmd[1] == "all" {
+			e.m.growth.Refund(n)
 		} else {
-			e.m.cfg.Growth.Refund(arg(1))
+			e.m.growth.Refund(arg(1))
 		}
 		d.step(r, &Returned{})
 	case "done":

@@ -56,6 +56,7 @@
 //	frames after closing began              they were under way
 //	PING ack nobody waits for               counted as a glitch, no more
 //	Withdraw of an Open answered already    the answer stands
+//	Spill when nothing is parked            likewise
 //	Credit for a stream that is Done        it pays what the stream owed, at most
 //	Credit for what was abandoned           octets of an unfinished message went back with its reset
 //	Drain, Close when draining or closing   the first one stands; Close still ends a drain

@@ -8,12 +8,24 @@ import (
 
 // drain is how far our own gentle end has come.
 type drain struct {
+	ping   pending // between a server's two GOAWAYs
 	code   frame.ErrCode
 	reason string
 	begun  time.Time      // server: when the first GOAWAY went out
 	final  bool           // server: the second went out too, no stream is taken any more
 	last   frame.StreamID // with final: the highest stream taken
 	aged   time.Time      // when MaxAge was over
+}
+
+// undrained is the drain of all connections that nobody has drained.
+var undrained drain
+
+// ownDrain is m.drain, to be written to.
+func (m *Machine) ownDrain() *drain {
+	if m.drain == &undrained {
+		m.drain = new(drain)
+	}
+	return m.drain
 }
 
 // drainGently ends the connection without hurting a stream.
@@ -23,14 +35,14 @@ func (m *Machine) drainGently(code frame.ErrCode, reason string, fx *Effects) {
 		// Nobody has a stream yet; what crosses the GOAWAY can be sent elsewhere.
 		m.end(code, reason, nil, drainLinger, "drain", fx)
 	case StateReady:
-		m.drain = drain{code: code, reason: reason, begun: m.now}
+		m.drain = &drain{code: code, reason: reason, begun: m.now}
 		if m.cfg.Role == Client {
 			m.stopOpening("drain", fx)
 			m.finishDrain(fx)
 			return
 		}
 		m.sendGoAway(frame.MaxStreamID, frame.NoError, reason, fx)
-		m.wire.drain = m.sendPing(fx)
+		m.drain.ping = m.sendPing(fx)
 		m.stopOpening("drain", fx)
 		m.want(m.now.Add(m.cfg.DrainTimeout), fx)
 	case StateDraining, StateClosing, StateClosed:
@@ -47,18 +59,19 @@ func (m *Machine) stopOpening(on string, fx *Effects) {
 // lastGoAway is a server's second GOAWAY: every stream that crossed the first
 // one has been seen.
 func (m *Machine) lastGoAway(fx *Effects) {
-	m.wire.drain = pending{}
-	if m.state != StateDraining || m.drain.final {
+	d := m.ownDrain()
+	d.ping = pending{}
+	if m.state != StateDraining || d.final {
 		return
 	}
-	m.drain.final, m.drain.last = true, m.highest
+	d.final, d.last = true, m.highest
 	m.sendGoAway(m.highest, m.drain.code, m.drain.reason, fx)
 	m.finishDrain(fx)
 }
 
 // drainLimit does not wait forever for the PING between the two GOAWAYs.
 func (m *Machine) drainLimit(fx *Effects) (next time.Time) {
-	if m.state != StateDraining || m.wire.drain.seq == 0 {
+	if m.state != StateDraining || m.drain.ping.seq == 0 {
 		return time.Time{}
 	}
 	due := m.drain.begun.Add(m.cfg.DrainTimeout)

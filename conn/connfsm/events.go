@@ -28,6 +28,9 @@ type Open struct{ Ref any }
 // Withdraw takes back an Open that is still parked; Ref is the Open's.
 type Withdraw struct{ Ref any }
 
+// Spill refuses the Opens that are parked: there is a better place for them.
+type Spill struct{}
+
 // Done says that a stream's machine is closed, its application has finished
 // and nothing of it is left in loopy. Owed octets were delivered but are not
 // read yet; Credits for them follow later.
@@ -147,6 +150,7 @@ type PeerSettings struct {
 	MaxFrameSize      uint32
 	InitialWindow     uint32
 	HeaderTableSize   uint32
+	LeastTableSize    uint32 // the smallest HeaderTableSize on the way to this one (RFC 7541 4.2)
 	MaxHeaderListSize uint32 // 0: no limit announced
 }
 

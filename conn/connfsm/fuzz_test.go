@@ -137,6 +137,7 @@ func TestStepIsTotal(t *testing.T) {
 		func() Event { return &Start{} },
 		func() Event { return &Open{Ref: "a"} },
 		func() Event { return &Withdraw{Ref: "a"} },
+		func() Event { return &Spill{} },
 		func() Event { return &Credit{ID: 1} },
 		func() Event { return &Reset{ID: 1} },
 		func() Event { return &Wrote{DataFrames: 1} },

@@ -35,7 +35,7 @@ func (g GlitchCause) String() string { return glitchNames[g] }
 type glitches struct {
 	bucket flow.Bucket
 	off    bool
-	counts [glitchCauses]uint64
+	counts *[glitchCauses]uint64 // nil: none
 }
 
 func newGlitches(cfg *Config) glitches {
@@ -47,6 +47,9 @@ func newGlitches(cfg *Config) glitches {
 
 // glitch counts one. Too many of them in a short time end the connection.
 func (m *Machine) glitch(c GlitchCause) *frame.ConnError {
+	if m.glitches.counts == nil {
+		m.glitches.counts = new([glitchCauses]uint64)
+	}
 	m.glitches.counts[c]++
 	if m.glitches.off || m.glitches.bucket.Take(m.now, 1) {
 		return nil

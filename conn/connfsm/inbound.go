@@ -97,7 +97,7 @@ func (m *Machine) data(f *frame.Data, fx *Effects) *frame.ConnError {
 	fx.Route = append(fx.Route, Route{Slot: s, ID: f.StreamID, Frame: f})
 	if f.Message != nil && !m.afford(sl, len(f.Message.B)+prefixLen) {
 		// The message goes no further than its stream, whose RPC it ends.
-		f.Fault = &frame.Fault{Kind: frame.NoBudget, Got: uint64(len(f.Message.B)), Limit: uint64(m.cfg.Budget.Limit())}
+		f.Fault = &frame.Fault{Kind: frame.NoBudget, Got: uint64(len(f.Message.B)), Limit: uint64(m.budget.Limit())}
 		sl.held += f.Size
 		m.abandon(sl, fx)
 		return nil

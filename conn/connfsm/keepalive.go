@@ -68,15 +68,15 @@ func (m *Machine) wantIdle(fx *Effects) {
 // in flight have had their grace.
 func (m *Machine) ageLimit(fx *Effects) (next time.Time) {
 	switch {
-	case m.cfg.MaxAge <= 0:
+	case m.maxAge <= 0:
 		return time.Time{}
 	case m.state == StateReady:
-		due := m.started.Add(m.cfg.MaxAge)
+		due := m.started.Add(m.maxAge)
 		if m.now.Before(due) {
 			return due
 		}
 		m.drainGently(frame.NoError, "max_age", fx)
-		m.drain.aged = m.now
+		m.ownDrain().aged = m.now
 	}
 	if m.state != StateDraining || m.cfg.AgeGrace <= 0 || m.drain.aged.IsZero() {
 		return time.Time{}

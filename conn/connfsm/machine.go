@@ -6,14 +6,21 @@ import (
 
 	"github.com/callboard-rpc/callboard/codec/frame"
 	"github.com/callboard-rpc/callboard/internal/flow"
+	"github.com/callboard-rpc/callboard/internal/shared"
 )
 
 // Machine is one connection. Make it with New; it is not safe for concurrent
 // use: one actor owns it.
 type Machine struct {
-	cfg   Config
+	cfg   *Config // shared by connections that differ in nothing but the next four
 	state State
-	now   time.Time // of the step at hand; never goes back
+
+	budget  *flow.Budget
+	growth  *flow.Budget
+	leaving interface{ Leaving() int }
+	maxAge  time.Duration
+
+	now time.Time // of the step at hand; never goes back
 
 	streams table
 	next    frame.StreamID // client: the id of the next stream
@@ -27,12 +34,12 @@ type Machine struct {
 	charged  int          // octets the budget is charged with for these two
 	lent     int          // octets the window is larger than it should be, for messages that have only begun
 	read     int          // octets read since the window grew
-	line     line         // streams that may not grow yet
+	line     *line        // streams that may not grow yet; see ownLine
 
 	local    local
 	peer     peerSettings
 	wire     pings
-	drain    drain
+	drain    *drain        // see ownDrain
 	goAway   *frame.GoAway // the peer's latest
 	glitches glitches
 
@@ -47,20 +54,39 @@ type Machine struct {
 // New makes a connection that awaits Start.
 func New(cfg Config) *Machine {
 	cfg.fill()
-	return &Machine{
-		cfg:      cfg,
+	m := &Machine{
+		budget: cfg.Budget, growth: cfg.Growth, leaving: cfg.Leaving, maxAge: cfg.MaxAge,
 		next:     1,
 		recv:     flow.NewReceive(frame.DefaultWindow),
 		peer:     defaultPeerSettings(),
 		glitches: newGlitches(&cfg),
+		line:     &nobody,
+		drain:    &undrained,
 	}
+	cfg.Budget, cfg.Growth, cfg.Leaving, cfg.MaxAge = nil, nil, nil, 0
+	m.cfg = configs.Of(cfg)
+	return m
 }
+
+// configs are those in use. A server holds thousands of connections, nearly all
+// of which have nothing to do: what they have in common is there once, and what
+// few of them ever need is made when they do.
+var configs shared.Values[Config]
 
 // State says where the connection is in its life.
 func (m *Machine) State() State { return m.state }
 
 // Streams says how many streams are live: begun and not Done.
 func (m *Machine) Streams() int { return m.streams.live }
+
+// Parked says how many Opens wait for a stream to end.
+func (m *Machine) Parked() int { return m.parked.len() }
+
+// PeerStreams is the peer's MAX_CONCURRENT_STREAMS.
+func (m *Machine) PeerStreams() uint32 { return m.peer.maxStreams }
+
+// Begun counts the streams that a client has begun so far.
+func (m *Machine) Begun() int { return int(m.next / 2) }
 
 // Step takes one event and adds to fx what is to be done. An error is the
 // *frame.ConnError that ended the connection in this very step; it has become
@@ -96,6 +122,8 @@ func (m *Machine) Step(ev Event, now time.Time, fx *Effects) error {
 		breach = m.weReset()
 	case *Withdraw:
 		m.parked.withdraw(ev.Ref)
+	case *Spill:
+		m.refuseParked(fx)
 	case *Start:
 		breach = m.start(ev, fx)
 	case *Drain:

@@ -4,14 +4,20 @@ import "container/list"
 
 // parking is where Opens wait for a stream to end, in order of arrival.
 type parking struct {
-	queue list.List
+	queue *list.List // nil: nobody waits, nor did
 	where map[any]*list.Element
 }
 
-func (p *parking) len() int { return p.queue.Len() }
+func (p *parking) len() int {
+	if p.queue == nil {
+		return 0
+	}
+	return p.queue.Len()
+}
 
 func (p *parking) park(ref any) {
 	if p.where == nil {
+		p.queue = list.New()
 		p.where = make(map[any]*list.Element)
 	}
 	if _, twice := p.where[ref]; twice {

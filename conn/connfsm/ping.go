@@ -11,7 +11,6 @@ import (
 type pings struct {
 	seq     uint32  // numbers our PINGs
 	alive   pending // the keepalive PING under way
-	drain   pending // the PING between a server's two GOAWAYs
 	rtt     time.Duration
 	last    time.Time // the peer's latest PING
 	strikes int       // PINGs that came too soon
@@ -88,8 +87,8 @@ func (m *Machine) pingAck(f *frame.Ping, fx *Effects) *frame.ConnError {
 	case m.wire.alive.seq:
 		m.wire.rtt = m.now.Sub(m.wire.alive.sent)
 		m.wire.alive = pending{}
-	case m.wire.drain.seq:
-		m.wire.rtt = m.now.Sub(m.wire.drain.sent)
+	case m.drain.ping.seq:
+		m.wire.rtt = m.now.Sub(m.drain.ping.sent)
 		m.lastGoAway(fx)
 	default:
 		return m.glitch(GlitchPing)

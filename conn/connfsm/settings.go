@@ -9,9 +9,8 @@ import (
 
 // local is what became of our own SETTINGS.
 type local struct {
-	values []frame.Setting
-	sent   time.Time
-	acked  bool
+	sent  time.Time
+	acked bool
 }
 
 // peerSettings is what the peer announced, or the defaults of RFC 9113 6.5.2.
@@ -27,14 +26,21 @@ func defaultPeerSettings() peerSettings {
 			MaxFrameSize:    frame.MinMaxFrameSize,
 			InitialWindow:   frame.DefaultWindow,
 			HeaderTableSize: frame.DefaultTableSize,
+			LeastTableSize:  frame.DefaultTableSize,
 		},
 		maxStreams: math.MaxUint32,
 	}
 }
 
-// announce sends our SETTINGS: what differs from RFC 9113's defaults.
+// announce sends our SETTINGS.
 func (m *Machine) announce(fx *Effects) {
-	c := &m.cfg
+	m.local = local{sent: m.now}
+	fx.Control = append(fx.Control, &frame.Settings{Values: m.announced()})
+}
+
+// announced is what of our settings differs from RFC 9113's defaults.
+func (m *Machine) announced() []frame.Setting {
+	c := m.cfg
 	var v []frame.Setting
 	add := func(id frame.SettingID, val, normal uint32) {
 		if val != normal {
@@ -50,8 +56,7 @@ func (m *Machine) announce(fx *Effects) {
 	add(frame.SettingInitialWindowSize, c.InitialWindow, frame.DefaultWindow)
 	add(frame.SettingMaxFrameSize, c.MaxFrameSize, frame.MinMaxFrameSize)
 	add(frame.SettingMaxHeaderListSize, c.MaxHeaderListSize, math.MaxUint32)
-	m.local = local{values: v, sent: m.now}
-	fx.Control = append(fx.Control, &frame.Settings{Values: v})
+	return v
 }
 
 // settings checks and applies the peer's SETTINGS, all of it or, with a breach,
@@ -82,6 +87,7 @@ func (m *Machine) settings(f *frame.Settings, fx *Effects) *frame.ConnError {
 		fx.Peer = &changed
 	}
 	m.peer = p
+	m.peer.LeastTableSize = p.HeaderTableSize
 	fx.Control = append(fx.Control, &frame.Settings{Ack: true})
 	if first {
 		m.become(StateReady, "SETTINGS", fx)
@@ -99,6 +105,7 @@ func (p *peerSettings) apply(s frame.Setting, we Role) *frame.ConnError {
 	switch s.ID {
 	case frame.SettingHeaderTableSize:
 		p.HeaderTableSize = s.Val
+		p.LeastTableSize = min(p.LeastTableSize, s.Val)
 	case frame.SettingEnablePush:
 		if s.Val > 1 || s.Val == 1 && we == Client {
 			return breach(frame.ProtocolError, "RFC 9113 6.5.2", "ENABLE_PUSH of %d", s.Val)

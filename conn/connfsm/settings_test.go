@@ -107,3 +107,42 @@ func TestSettingsTimeout(t *testing.T) {
 	b.pass(time.Minute)
 	b.diff("state", b.m.State(), StateReady)
 }
+
+// A table that shrinks and grows again, within one frame or from one to the
+// next, has been small in between (RFC 7541 4.2).
+func TestSettingsTellTheSmallestTable(t *testing.T) {
+	table := func(sizes ...uint32) *frame.Settings {
+		s := &frame.Settings{}
+		for _, n := range sizes {
+			s.Values = append(s.Values, frame.Setting{ID: frame.SettingHeaderTableSize, Val: n})
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name        string
+		s           *frame.Settings
+		least, last uint32
+		silent      bool
+	}{
+		{"as it was", table(4096), 0, 0, true},
+		{"smaller", table(100), 100, 100, false},
+		{"larger", table(8192), 4096, 8192, false},
+		{"down and up", table(0, 4096), 0, 4096, false},
+		{"up and down", table(8192, 4096), 0, 0, true},
+		{"down, up and down", table(10, 4096, 20), 10, 20, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := rawBench(t, Config{Role: Server})
+			b.step(&Start{})
+			b.step(&frame.Settings{})
+			fx := b.step(c.s)
+			b.diff("silent", fx.Peer == nil, c.silent)
+			if p := fx.Peer; p != nil {
+				b.diff("table", [2]uint32{p.LeastTableSize, p.HeaderTableSize}, [2]uint32{c.least, c.last})
+			}
+			if fx = b.step(table(4096)); fx.Peer != nil && fx.Peer.LeastTableSize != min(c.last, 4096) {
+				t.Errorf("the next ones begin with %d", fx.Peer.LeastTableSize)
+			}
+		})
+	}
+}

@@ -34,6 +34,17 @@ type line struct {
 	retry   time.Time // with refused: when to ask again
 }
 
+// nobody is the line of all connections whose streams may grow.
+var nobody line
+
+// ownLine is m.line, to be written to.
+func (m *Machine) ownLine() *line {
+	if m.line == &nobody {
+		m.line = new(line)
+	}
+	return m.line
+}
+
 // starved puts a stream in line.
 func (m *Machine) starved(ev *Starved, fx *Effects) {
 	s := m.streams.find(ev.ID)
@@ -43,13 +54,14 @@ func (m *Machine) starved(ev *Starved, fx *Effects) {
 	if sl := m.streams.at(ev.Slot, ev.ID); sl.reset || sl.void {
 		return
 	}
-	m.line.queue = append(m.line.queue, starver{slot: ev.Slot, id: ev.ID, n: ev.N})
+	l := m.ownLine()
+	l.queue = append(l.queue, starver{slot: ev.Slot, id: ev.ID, n: ev.N})
 	m.feed(fx)
 }
 
 // feed lets streams grow, first come first served, as far as the budget goes.
 func (m *Machine) feed(fx *Effects) {
-	l := &m.line
+	l := m.line
 	for len(l.queue) > 0 && m.admit(l.queue[0].n) {
 		s := l.queue[0]
 		l.queue = l.queue[1:]
@@ -59,7 +71,7 @@ func (m *Machine) feed(fx *Effects) {
 	}
 	switch {
 	case len(l.queue) == 0:
-		*l = line{}
+		m.line = &nobody
 	case m.othersWillReturn():
 		l.refused = time.Time{}
 	case l.refused.IsZero():
@@ -70,14 +82,14 @@ func (m *Machine) feed(fx *Effects) {
 
 // admit charges n octets of growth for a stream.
 func (m *Machine) admit(n int) bool {
-	g := m.cfg.Growth
+	g := m.growth
 	return g == nil || g.Charge(n) || !m.othersWillReturn() && g.Insist(n)
 }
 
 // othersWillReturn says that streams of this connection hold growth that they
 // need only for a while: more than may stay.
 func (m *Machine) othersWillReturn() bool {
-	g := m.cfg.Growth
+	g := m.growth
 	return g.Used() > g.Limit()/2
 }
 
@@ -94,7 +106,7 @@ func (m *Machine) leaveLine(id frame.StreamID) {
 // awaitGrowth asks the process again, and gives up on the newest stream in line
 // when it has refused for too long.
 func (m *Machine) awaitGrowth(fx *Effects) (next time.Time) {
-	l := &m.line
+	l := m.line
 	if l.refused.IsZero() || m.state.over() {
 		return time.Time{}
 	}
@@ -102,13 +114,13 @@ func (m *Machine) awaitGrowth(fx *Effects) (next time.Time) {
 		return l.retry
 	}
 	m.feed(fx)
-	if l.refused.IsZero() {
+	if l = m.line; l.refused.IsZero() {
 		return time.Time{}
 	}
 	if m.now.Sub(l.refused) >= growthPatience {
 		m.evict(fx)
 		if len(l.queue) == 0 {
-			*l = line{}
+			m.line = &nobody
 			return time.Time{}
 		}
 	}

@@ -14,8 +14,8 @@ func (m *Machine) begin(id frame.StreamID, fx *Effects) frame.SlotIndex {
 // full says that the peer has as many streams as we announced.
 func (m *Machine) full() bool {
 	live, most := m.streams.live, int(m.cfg.MaxConcurrentStreams)
-	if live >= most && m.cfg.Leaving != nil {
-		live -= m.cfg.Leaving()
+	if live >= most && m.leaving != nil {
+		live -= m.leaving.Leaving()
 	}
 	return live >= most
 }

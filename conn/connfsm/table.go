@@ -65,6 +65,18 @@ func (t *table) release(s frame.SlotIndex) {
 	t.live--
 }
 
+// Live says that a stream occupies the slot.
+func (m *Machine) Live(s frame.SlotIndex) bool {
+	return int(s) < len(m.streams.slots) && m.streams.slots[s].id != 0
+}
+
+// Shrink gives back the room of a table that is empty.
+func (m *Machine) Shrink() {
+	if t := &m.streams; t.live == 0 {
+		t.slots, t.free, t.ids = nil, nil, index{}
+	}
+}
+
 // index is a hash table from stream ids to slots, open-addressed: a frame's
 // way to its stream goes through here, and ids of live streams are few, dense
 // and never 0.

@@ -60,8 +60,8 @@ type Streams struct {
 func (m *Machine) View() View {
 	v := View{
 		Role: m.cfg.Role, State: m.state,
-		Local: m.local.values, LocalAcked: m.local.acked,
-		Peer: m.peer.PeerSettings, PeerLimit: m.peer.maxStreams,
+		LocalAcked: m.local.acked,
+		Peer:       m.peer.PeerSettings, PeerLimit: m.peer.maxStreams,
 		Window: Window{
 			Size: m.recv.Size(), Available: m.recv.Available(), Held: m.recv.Held(),
 			Granted: m.recv.Granted(), Received: m.recv.Received(), Consumed: m.recv.Consumed(),
@@ -78,16 +78,21 @@ func (m *Machine) View() View {
 		NextTick: m.armed, Strikes: m.wire.strikes,
 		Started: m.started, DrainReason: m.drain.reason, DrainFinal: m.drain.final, GoAway: m.goAway,
 	}
+	if !m.started.IsZero() {
+		v.Local = m.announced()
+	}
 	v.Window.Starving = len(m.line.queue)
-	if m.cfg.Growth != nil {
-		v.Window.Growth = int(m.cfg.Growth.Used())
+	if m.growth != nil {
+		v.Window.Growth = int(m.growth.Used())
 	}
 	if !m.glitches.off {
 		v.GlitchTokens = m.glitches.bucket.Tokens(m.now)
 	}
-	for c, n := range m.glitches.counts {
-		if n > 0 {
-			v.Glitches[GlitchCause(c).String()] = n
+	if m.glitches.counts != nil {
+		for c, n := range m.glitches.counts {
+			if n > 0 {
+				v.Glitches[GlitchCause(c).String()] = n
+			}
 		}
 	}
 	s := &v.Streams

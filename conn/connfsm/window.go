@@ -77,7 +77,7 @@ func (m *Machine) grant(n int, fx *Effects) {
 func (m *Machine) wider() int {
 	size := m.recv.Size() - m.lent
 	n := min(size, m.cfg.MaxConnWindow-size)
-	if n <= 0 || m.cfg.Budget != nil && m.cfg.Budget.Left()+int64(m.charged) < int64(size+n) {
+	if n <= 0 || m.budget != nil && m.budget.Left()+int64(m.charged) < int64(size+n) {
 		return 0
 	}
 	return n
@@ -116,7 +116,7 @@ func (m *Machine) partial() int { return m.recv.Held() - m.unread() }
 // and what these have grown by has been admitted.
 func (m *Machine) most() int {
 	growth := int64(frame.MaxWindow)
-	if g := m.cfg.Growth; g != nil {
+	if g := m.growth; g != nil {
 		growth = min(max(g.Limit(), g.Used()), frame.MaxWindow)
 	}
 	n := int64(m.streams.live)*int64(m.cfg.InitialWindow) + growth + int64(m.owed)

@@ -46,7 +46,7 @@ func newLoad(client bool, slots int) *load {
 	_ = l.q.Step(&PeerSettings{InitialWindow: 1 << 22, HeaderTableSize: frame.DefaultTableSize})
 	_ = l.q.Step(grant(0, frame.NoSlot, 1<<30))
 	for range slots {
-		l.quotas = append(l.quotas, flow.NewQuota(1<<16))
+		l.quotas = append(l.quotas, flow.NewQuota(1<<16, nil))
 	}
 	return l
 }

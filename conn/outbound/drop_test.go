@@ -62,7 +62,7 @@ func TestLargeHeaderBlocksAreRejected(t *testing.T) {
 
 func TestBreakDropsEverything(t *testing.T) {
 	r := newRig(t, false)
-	q := flow.NewQuota(10)
+	q := flow.NewQuota(10, nil)
 	send := func(o frame.Outgoing, n int) {
 		q.Enqueued(max(n, 0) + 1)
 		o.Quota = q

@@ -42,6 +42,7 @@ func (q *Queue) data(r *record, o *frame.Outgoing, n int, w *Writes) {
 	w.DataFrames++
 	r.window.Take(n)
 	q.conn.Take(n)
+	q.moving = true
 	r.queued -= n
 	q.queued -= n
 	r.sent += int64(n)

@@ -68,7 +68,7 @@ func TestHeaderBlocksKeepTheirOrderWhenWritesAreFull(t *testing.T) {
 
 func TestQuotaLearnsOfEveryFrame(t *testing.T) {
 	r := newRig(t, true)
-	q := flow.NewQuota(10)
+	q := flow.NewQuota(10, nil)
 	q.Enqueued(20_001)
 	r.post(frame.Outgoing{StreamID: 1, Header: block("h"), EndStream: true, Quota: q}, 20_000)
 	var left []int64

@@ -143,6 +143,9 @@ func (m *model) drain() {
 			m.t.Fatalf("stream %d finished %d times", s.id, s.finished)
 		}
 	}
+	if n := m.budget.Used(); n != 0 {
+		m.t.Fatalf("%d octets are still charged", n)
+	}
 	for i, q := range m.quotas {
 		if !q.Drained() {
 			m.t.Fatalf("quota of slot %d keeps %d", i, q.Queued())

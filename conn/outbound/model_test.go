@@ -40,6 +40,7 @@ type model struct {
 	streams []*modelStream
 	byID    map[frame.StreamID]*modelStream
 	quotas  []*flow.Quota
+	budget  *flow.Budget
 	conn    int64
 	peer    PeerSettings // as stepped
 	applied PeerSettings // as acknowledged on the wire
@@ -62,9 +63,10 @@ func TestQueueAgainstModel(t *testing.T) {
 		m.applied = m.peer
 		m.q = New(Config{Client: m.client, CopyBelow: rapid.SampledFrom([]int{0, 100, 1 << 20}).Draw(t, "copyBelow")}, frame.NewEncoder())
 		m.p.fr.SetMaxReadFrameSize(frame.MinMaxFrameSize)
+		m.budget = flow.NewBudget(1<<14, nil)
 		for range rapid.IntRange(1, 5).Draw(t, "slots") {
 			m.slots = append(m.slots, nil)
-			m.quotas = append(m.quotas, flow.NewQuota(1))
+			m.quotas = append(m.quotas, flow.NewQuota(1, m.budget))
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"post":     m.post,

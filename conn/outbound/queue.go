@@ -45,6 +45,9 @@ type Queue struct {
 	perFrame int               // most DATA octets per frame
 	queued   int               // payload octets that wait, of all streams
 	undated  []frame.SlotIndex // records that wait since the last Clock
+	moved    int64             // when DATA was written last, Unix ns; see moving
+	moving   bool              // moved is for the next Clock to say
+	suspects []frame.SlotIndex // scratch of Evict
 	fields   []frame.Field
 	w        Writes // what steps have encoded; handed out by Fill
 	broken   bool

@@ -30,19 +30,20 @@ const (
 
 // record is one slot's stream.
 type record struct {
-	id      frame.StreamID
-	window  flow.Window
-	wait    chain           // Outgoings that are not written yet
-	gone    int             // octets of the first one's payload that are
-	queued  int             // octets of payload that are not written
-	sent    int64           // octets of payload ever written
-	since   int64           // when it last made progress while something waited, Unix ns; see undated
-	prev    frame.SlotIndex // neighbours in the list of its place
-	next    frame.SlotIndex
-	phase   phase
-	place   place
-	undated bool // since is for the next Clock to say
-	refers  bool // what is gone of the first Outgoing's payload was written in place
+	id        frame.StreamID
+	window    flow.Window
+	wait      chain           // Outgoings that are not written yet
+	gone      int             // octets of the first one's payload that are
+	queued    int             // octets of payload that are not written
+	sent      int64           // octets of payload ever written
+	since     int64           // when it last made progress while something waited, Unix ns; see undated
+	prev      frame.SlotIndex // neighbours in the list of its place
+	next      frame.SlotIndex
+	phase     phase
+	place     place
+	undated   bool // since is for the next Clock to say
+	condemned bool // Evict has chosen it
+	refers    bool // what is gone of the first Outgoing's payload was written in place
 }
 
 // list is a first-in first-out list of records, linked through them: joining,

@@ -18,6 +18,9 @@ func (q *Queue) Clock(now time.Time) {
 		}
 	}
 	q.undated = q.undated[:0]
+	if q.moving {
+		q.moved, q.moving = ns, false
+	}
 }
 
 // waits notes that a record waits from now on.

@@ -90,6 +90,44 @@ func (b *Budget) Refund(n int) {
 	}
 }
 
+// Shift counts delta bytes more, or less if it is negative, whatever the limits
+// say. It is for bytes that one side adds and the other takes away at the same
+// time: in between, less may be counted than is held, even less than nothing.
+func (b *Budget) Shift(delta int64) {
+	for c := b; c != nil; c = c.parent {
+		used := c.used.Add(delta)
+		if delta > 0 {
+			c.mark(used)
+		}
+	}
+}
+
+// Over is how many bytes more are held than b, or one of its parents, allows;
+// shared says that it is a parent.
+func (b *Budget) Over() (excess int64, shared bool) {
+	excess = max(b.used.Load()-b.limit, 0)
+	for c := b.parent; c != nil; c = c.parent {
+		if over := c.used.Load() - c.limit; over > 0 {
+			excess, shared = max(excess, over), true
+		}
+	}
+	return excess, shared
+}
+
+// Scale is n while half of b and of its parents is left, and less the less of
+// the other half is: 0 in the end.
+func (b *Budget) Scale(n int64) int64 {
+	most := n
+	for c := b; c != nil; c = c.parent {
+		half := c.limit / 2
+		if over := c.used.Load() - half; over > 0 {
+			left := max(c.limit-half-over, 0)
+			n = min(n, int64(float64(most)*float64(left)/float64(c.limit-half)))
+		}
+	}
+	return n
+}
+
 // Used is how many bytes are held now.
 func (b *Budget) Used() int64 { return b.used.Load() }
 

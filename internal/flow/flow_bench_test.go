@@ -6,7 +6,7 @@ import (
 )
 
 func BenchmarkQuota(b *testing.B) {
-	q := NewQuota(1 << 16)
+	q := NewQuota(1<<16, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		q.Wait(nil)

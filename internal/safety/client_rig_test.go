@@ -58,6 +58,13 @@ func (c *client) echo(ctx context.Context, opts ...grpc.CallOption) error {
 	return c.cc.Invoke(ctx, echo, wrapperspb.Bytes([]byte("hello")), new(bytesValue), opts...)
 }
 
+// invoke begins a unary call with a request of about n octets.
+func (c *client) invoke(ctx context.Context, n int) <-chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- c.cc.Invoke(ctx, echo, wrapperspb.Bytes(make([]byte, n)), new(bytesValue)) }()
+	return ended
+}
+
 // start begins a unary call on a goroutine; the result comes in the channel.
 func (c *client) start(ctx context.Context, opts ...grpc.CallOption) <-chan error {
 	ended := make(chan error, 1)

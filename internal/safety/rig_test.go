@@ -38,9 +38,9 @@ type server struct {
 	addr string
 }
 
-func system(t testing.TB) *callboard.System {
+func system(t testing.TB, opts ...callboard.SystemOption) *callboard.System {
 	t.Helper()
-	sys, err := callboard.NewSystem(callboard.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	sys, err := callboard.NewSystem(append([]callboard.SystemOption{callboard.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,12 @@ func system(t testing.TB) *callboard.System {
 // their connections may be left.
 func serve(t testing.TB, opts ...callboard.ServerOption) *server {
 	t.Helper()
-	s := &server{probe: newProbe(), t: t, sys: system(t)}
+	return serveIn(t, system(t), opts...)
+}
+
+func serveIn(t testing.TB, sys *callboard.System, opts ...callboard.ServerOption) *server {
+	t.Helper()
+	s := &server{probe: newProbe(), t: t, sys: sys}
 	s.srv = s.sys.NewServer(opts...)
 	s.srv.RegisterService(s.desc(), nil)
 	lis, err := net.Listen("tcp", "127.0.0.1:0")

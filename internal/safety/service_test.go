@@ -26,9 +26,12 @@ const (
 	pour    = "/safety.S/Pour"   // reads one message, sends copies of it until it cannot
 	chat    = "/safety.S/Chat"   // answers each message with itself
 	slow    = "/safety.S/Slow"   // reads all, not before it is told to by a pause in what arrives
+	swell   = "/safety.S/Swell"  // unary, answers with swollen octets
 	crash   = "/safety.S/Crash"  // unary, panics
 	crashes = "/safety.S/Crash2" // streaming, panics after the first message
 )
+
+const swollen = 1<<20 - 64
 
 type bytesValue = wrapperspb.BytesValue
 
@@ -63,6 +66,9 @@ func (p *probe) desc() *grpc.ServiceDesc {
 		ServiceName: service,
 		Methods: []grpc.MethodDesc{
 			{MethodName: "Echo", Handler: p.unary(func(_ context.Context, m *bytesValue) (*bytesValue, error) { return m, nil })},
+			{MethodName: "Swell", Handler: p.unary(func(context.Context, *bytesValue) (*bytesValue, error) {
+				return wrapperspb.Bytes(make([]byte, swollen)), nil
+			})},
 			{MethodName: "Crash", Handler: p.unary(func(context.Context, *bytesValue) (*bytesValue, error) { panic("handler panics\r\n") })},
 		},
 		Streams: []grpc.StreamDesc{

@@ -182,15 +182,19 @@ func TestTheNewestMessageGivesWay(t *testing.T) {
 	p := testpeer.Dial(t, s.addr)
 	p.Handshake()
 	big := payload(t, 900_000)
-	const last = 9 // of five: what others have left over may do for the second
-	for id := uint32(1); id <= last; id += 2 {
-		p.Headers(id, testpeer.Request(sink)...)
-		sendPieces(p, id, big[:40_000], false)
+	const streams = 60 // what others have left over may do for some of them
+	for i := range streams {
+		p.Headers(odd(i), testpeer.Request(sink)...)
+		sendPieces(p, odd(i), big[:12_000], false)
 	}
-	p.ExpectTrailers(last, codes.ResourceExhausted)
-	sendPieces(p, 1, big[40_000:], true)
+	p.ExpectTrailers(odd(streams-1), codes.ResourceExhausted)
+	for i := range streams - 2 {
+		p.RST(odd(i+1), http2.ErrCodeCancel) // whether it has ended or not
+	}
+	p.ExpectAlive()
+	sendPieces(p, 1, big[12_000:], true)
 	p.ExpectTrailers(1, codes.OK)
-	alive(t, p, last+2)
+	alive(t, p, odd(streams))
 }
 
 // One message up to the receive limit fits whatever the windows are.

@@ -43,7 +43,10 @@ func (m *Machine) responseBlock(h *frame.Headers, fx *Effects) error {
 	case h.EndStream:
 		return m.trailersOnly(h, fx)
 	}
-	err := header.ParseResponse(h.Fields, &m.response)
+	if m.response == nil {
+		m.response = new(header.InboundResponse)
+	}
+	err := header.ParseResponse(h.Fields, m.response)
 	if err != nil {
 		h.Free()
 		return m.notResponse(err, fx)
@@ -56,6 +59,7 @@ func (m *Machine) responseBlock(h *frame.Headers, fx *Effects) error {
 		return nil
 	}
 	m.gotHead = true
+	m.response.WireLen = h.WireLen
 	m.declared = contentLength(m.response.Fields)
 	fx.Header = h
 	return nil

@@ -31,12 +31,25 @@ type Machine struct {
 	slot  frame.SlotIndex
 	rpc
 
-	// Reused by every RPC of the machine.
-	request  header.InboundRequest
-	response header.InboundResponse
+	// Reused by every RPC of the machine, and made when one needs it: a stream
+	// that waits is to cost little.
+	request  *header.InboundRequest  // server; see Into
+	response *header.InboundResponse // client
+	own      *own                    // server
 	outcome  Outcome
-	answer   header.Trailer  // server: what is replied without a handler
-	plain    header.Response // server: headers for an application that sent none
+}
+
+// own is what a server says that its application did not.
+type own struct {
+	answer header.Trailer  // the reply where there is no handler
+	plain  header.Response // headers for an application that sent none
+}
+
+func (m *Machine) owned() *own {
+	if m.own == nil {
+		m.own = new(own)
+	}
+	return m.own
 }
 
 // rpc is what begins anew with each RPC.
@@ -51,24 +64,23 @@ type rpc struct {
 	body     int64     // octets of DATA as far as content-length counts them
 	deadline time.Time // zero: none
 
-	done       bool // nothing of the RPC is left: the next may begin
-	told       bool // the Outcome was given
-	deaf       bool // inbound messages are not delivered any more
-	starved    bool // Growth refused what the begun message needs: a Grow will come
-	peerSilent bool // the peer sent END_STREAM or RST_STREAM: whatever else it sends is a breach
-	fault      *frame.Fault
+	interim    uint8 // client: 1xx blocks so far
+	done       bool  // nothing of the RPC is left: the next may begin
+	told       bool  // the Outcome was given
+	deaf       bool  // inbound messages are not delivered any more
+	starved    bool  // Growth refused what the begun message needs: a Grow will come
+	peerSilent bool  // the peer sent END_STREAM or RST_STREAM: whatever else it sends is a breach
+	unary      bool  // client: one message each way
+	gotHead    bool  // client: the response's headers have arrived
+	accepted   bool  // server: a handler runs: a Finish will come
+	sentHead   bool  // server
+	parked     bool  // server: the answer goes out when the request has ended
+
+	fault *frame.Fault
 
 	// Client.
-	unary    bool            // one message each way
-	gotHead  bool            // the response's headers have arrived
-	interim  int             // 1xx blocks so far
 	foreign  *header.Problem // the response is not gRPC's; its body is waited for
 	declared int64           // content-length, -1: none
-
-	// Server.
-	accepted bool // a handler runs: a Finish will come
-	sentHead bool
-	parked   bool // answer goes out when the request has ended
 }
 
 // New makes a machine of one role, idle. It serves one RPC after the other.
@@ -91,13 +103,17 @@ func (m *Machine) StreamID() frame.StreamID { return m.id }
 // Done says that nothing of the last RPC is left here.
 func (m *Machine) Done() bool { return m.done }
 
-// Request is what a server's request said, after Accept. Its User slice is the
-// machine's and lasts until the next RPC.
-func (m *Machine) Request() *header.InboundRequest { return &m.request }
+// Into says where a server's next request is read to. It is the machine's until
+// the RPC is done. Without it each machine has a place of its own.
+func (m *Machine) Into(r *header.InboundRequest) { m.request = r }
+
+// Request is what a server's request said, after Accept. Its User slice lasts
+// until the next RPC.
+func (m *Machine) Request() *header.InboundRequest { return m.request }
 
 // Response is what the header block of a client's response said, after Header.
 // Its Fields slice is the machine's and lasts until the next RPC.
-func (m *Machine) Response() *header.InboundResponse { return &m.response }
+func (m *Machine) Response() *header.InboundResponse { return m.response }
 
 // Step takes one event and puts what has to be done into fx, which must be
 // empty. now is when.

@@ -57,7 +57,10 @@ func (m *Machine) accept(h *frame.Headers, now time.Time, fx *Effects) error {
 	if h.Fault != nil {
 		return m.refuse(h, fx)
 	}
-	err := header.ParseRequest(h.Fields, &m.request)
+	if m.request == nil {
+		m.request = new(header.InboundRequest)
+	}
+	err := header.ParseRequest(h.Fields, m.request)
 	var p *header.Problem
 	if err != nil {
 		p = problem(err)
@@ -67,6 +70,7 @@ func (m *Machine) accept(h *frame.Headers, now time.Time, fx *Effects) error {
 		return m.malformed(p, fx)
 	}
 	m.declared = m.request.ContentLength
+	m.request.WireLen = h.WireLen
 	if h.EndStream {
 		if err := m.checkEnd("Headers", fx); err != nil {
 			h.Free()
@@ -96,7 +100,7 @@ func (m *Machine) refuse(h *frame.Headers, fx *Effects) error {
 		m.abort(err, "Headers", fx)
 		return err
 	}
-	m.answer = header.Trailer{Code: codes.ResourceExhausted, Message: err.Reason, Only: true}
+	m.owned().answer = header.Trailer{Code: codes.ResourceExhausted, Message: err.Reason, Only: true}
 	m.sendAnswer("Headers", fx)
 	return err
 }
@@ -105,7 +109,7 @@ func (m *Machine) refuse(h *frame.Headers, fx *Effects) error {
 // out first, as HTTP clients expect, and held to the rules of HTTP/2 until
 // then; a gRPC client may be waiting for the answer before it sends on.
 func (m *Machine) reply(p *header.Problem, fx *Effects) {
-	m.answer = header.Trailer{
+	m.owned().answer = header.Trailer{
 		Code: p.Code, Message: p.Reason,
 		Only: true, HTTPStatus: p.HTTPStatus, ContentSubtype: m.request.ContentSubtype,
 	}
@@ -117,7 +121,7 @@ func (m *Machine) reply(p *header.Problem, fx *Effects) {
 }
 
 func (m *Machine) sendAnswer(on string, fx *Effects) {
-	m.endWithTrailer(m.emit(fx), &m.answer, on, fx)
+	m.endWithTrailer(m.emit(fx), &m.owned().answer, on, fx)
 }
 
 // endWithTrailer makes o the stream's last word. A client that has not ended
@@ -241,6 +245,7 @@ func release(ev *Finish) {
 // first message.
 func (m *Machine) plainHeader() *header.Response {
 	m.sentHead = true
-	m.plain = header.Response{ContentSubtype: m.request.ContentSubtype}
-	return &m.plain
+	p := &m.owned().plain
+	*p = header.Response{ContentSubtype: m.request.ContentSubtype}
+	return p
 }

@@ -111,6 +111,7 @@ func onStage(t *testing.T, p playbook, opts []callboard.DialOption, f func(s *st
 		s.srv = s.sys.NewServer()
 		s.srv.RegisterService(p.desc(), nil)
 		go func() { s.served <- s.srv.Serve(s) }()
+		synctest.Wait() // it serves: the shortest test ends before that otherwise
 		opts = append([]callboard.DialOption{
 			callboard.WithTransportCredentials(insecure.NewCredentials()), callboard.WithContextDialer(s.dial),
 		}, opts...)

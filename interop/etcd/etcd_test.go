@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/callboard-rpc/callboard"
+	"github.com/callboard-rpc/callboard/inspect"
+	ownresolver "github.com/callboard-rpc/callboard/resolver"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/naming/endpoints"
 	"go.etcd.io/etcd/client/v3/naming/resolver"
@@ -20,10 +23,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	grpcresolver "google.golang.org/grpc/resolver"
-
-	"github.com/callboard-rpc/callboard"
-	"github.com/callboard-rpc/callboard/inspect"
-	ownresolver "github.com/callboard-rpc/callboard/resolver"
 )
 
 // startEtcd runs a server of etcd in this process, on loopback.

@@ -5,9 +5,8 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/callboard-rpc/callboard/actors"
+	"go.uber.org/goleak"
 )
 
 // Nothing may be left when the tests are through: no goroutine, and no message

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/callboard-rpc/callboard"
 	"github.com/google/go-cmp/cmp"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/testing/testpb"
 	"github.com/mwitkow/grpc-proxy/proxy"
@@ -19,8 +20,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
-
-	"github.com/callboard-rpc/callboard"
 )
 
 // route is who is on the way.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/callboard-rpc/callboard"
 	"github.com/google/go-cmp/cmp"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/testing/testpb"
 	"google.golang.org/grpc"
@@ -19,8 +20,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/stats"
-
-	"github.com/callboard-rpc/callboard"
 )
 
 // serverSide is what a test plugs into a server.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/callboard-rpc/callboard"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/naming/endpoints"
 	"go.etcd.io/etcd/client/v3/naming/resolver"
@@ -24,8 +25,6 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
-
-	"github.com/callboard-rpc/callboard"
 )
 
 const service = "callboard-example"

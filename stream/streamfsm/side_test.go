@@ -255,6 +255,7 @@ func (s *side) perform() {
 		if r, ok := c.(*frame.RSTStream); ok {
 			s.must(s.m.State() == StateClosed, "a bare RST_STREAM in state %v", s.m.State())
 			s.say("answers with RST_STREAM(%v)", r.Code)
+			s.wire = append(s.wire, packet{rst: true, id: r.StreamID, code: r.Code})
 			continue
 		}
 		w := c.(*frame.WindowUpdate)

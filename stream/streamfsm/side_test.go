@@ -40,6 +40,7 @@ type side struct {
 	wire   []packet // on its way to the peer
 	phase  int      // of this stream on the wire: see write
 	lasts  int
+	dead   bool // the connection of this RPC is lost: nothing is sent any more
 
 	// Reader.
 	part    []byte // of the message that is being received
@@ -225,7 +226,7 @@ func (s *side) step(ev Event) error {
 func (s *side) begin() {
 	s.must(s.m.Done(), "begun before the last RPC was over")
 	s.queue, s.window, s.phase, s.lasts = nil, testWindow, 0, 0
-	s.part, s.deafTo = nil, false
+	s.part, s.deafTo, s.dead = nil, false, false
 	s.accepted, s.finished, s.remoteEnd, s.owed = false, false, false, 0
 	s.inbox, s.outcomes, s.dones, s.sent = nil, nil, 0, nil
 	s.now = epoch
@@ -255,7 +256,9 @@ func (s *side) perform() {
 		if r, ok := c.(*frame.RSTStream); ok {
 			s.must(s.m.State() == StateClosed, "a bare RST_STREAM in state %v", s.m.State())
 			s.say("answers with RST_STREAM(%v)", r.Code)
-			s.wire = append(s.wire, packet{rst: true, id: r.StreamID, code: r.Code})
+			if !s.dead {
+				s.wire = append(s.wire, packet{rst: true, id: r.StreamID, code: r.Code})
+			}
 			continue
 		}
 		w := c.(*frame.WindowUpdate)

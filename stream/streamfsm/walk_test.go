@@ -183,6 +183,7 @@ func (w *walk) mishap(t *rapid.T) {
 // themselves, so what was charged for it does not matter any more.
 func (w *walk) cut() {
 	w.client.wire, w.server.wire = nil, nil
+	w.client.dead, w.server.dead = true, true
 }
 
 func (w *walk) read(t *rapid.T, s *side) {

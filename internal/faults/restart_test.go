@@ -148,14 +148,19 @@ type pauses struct {
 	sub *callboard.Subscription
 
 	mu    sync.Mutex
+	began map[string]time.Time // attempts
 	until map[string]time.Time
-	waits []time.Duration // of the row of failures that goes on
-	rows  [][]time.Duration
+	waits []pause // of the row of failures that goes on
+	rows  [][]pause
 	early []time.Duration
 }
 
+// pause is from the beginning of an attempt, and from its failure, to when the
+// next is announced for. Both are 0 where it is due at once.
+type pause struct{ attempt, failure time.Duration }
+
 func watchPauses(sys *callboard.System) *pauses {
-	p := &pauses{until: map[string]time.Time{}}
+	p := &pauses{began: map[string]time.Time{}, until: map[string]time.Time{}}
 	p.sub = sys.Subscribe(p.hear, callboard.WithEventLimit(1<<20))
 	return p
 }
@@ -169,13 +174,18 @@ func (p *pauses) hear(ev callboard.Event) {
 	defer p.mu.Unlock()
 	switch path := st.Path(); st.To {
 	case connectivity.TransientFailure:
+		var w pause
+		if at := st.NextAttempt; !at.IsZero() {
+			w = pause{attempt: at.Sub(p.began[path]), failure: at.Sub(st.When())}
+		}
 		p.until[path] = st.NextAttempt
-		p.waits = append(p.waits, st.NextAttempt.Sub(st.When()))
+		p.waits = append(p.waits, w)
 	case connectivity.Connecting:
 		if at := p.until[path]; st.When().Before(at) {
 			p.early = append(p.early, at.Sub(st.When()))
 		}
 		delete(p.until, path)
+		p.began[path] = st.When()
 	case connectivity.Ready:
 		p.rows, p.waits = append(p.rows, p.waits), nil
 	case connectivity.Idle, connectivity.Shutdown:
@@ -184,7 +194,7 @@ func (p *pauses) hear(ev callboard.Event) {
 
 // judge ends the watch. It returns the waits that were announced, one row for
 // each time that the server was away.
-func (p *pauses) judge(t testing.TB) [][]time.Duration {
+func (p *pauses) judge(t testing.TB) [][]pause {
 	t.Helper()
 	p.sub.Close()
 	<-p.sub.Done()
@@ -206,6 +216,7 @@ func (p *pauses) judge(t testing.TB) [][]time.Duration {
 // backoff says, and they begin anew once it was there.
 func TestReconnectFollowsTheBackoff(t *testing.T) {
 	const base, most = 20 * time.Millisecond, 200 * time.Millisecond
+	const slack = 5 * time.Millisecond // between a moment and its event
 	cfg := backoff.Config{BaseDelay: base, Multiplier: 2, Jitter: 0.2, MaxDelay: most}
 	addr := port(t)
 	cc, sys := client(t, "passthrough:///"+addr, callboard.WithConnectParams(callboard.ConnectParams{Backoff: cfg, MinConnectTimeout: time.Second}))
@@ -226,9 +237,11 @@ func TestReconnectFollowsTheBackoff(t *testing.T) {
 	}
 	for _, row := range rows {
 		want := base
-		for i, got := range row {
-			// The attempt's own time counts as waiting, and jitter is a fifth.
-			if low, high := want*7/10, want*12/10+time.Millisecond; got < low-5*time.Millisecond || got > high {
+		for i, w := range row {
+			// Jitter is a fifth. An attempt that took longer than that is followed by
+			// the next at once.
+			low, high := want*8/10-slack, want*12/10+slack
+			if got := w.attempt; got != 0 && (got < low || got > high) {
 				t.Errorf("wait %d is %v, want about %v", i, got, want)
 			}
 			want = min(2*want, most)
@@ -261,8 +274,8 @@ func TestReconnectWhenSupervisionSays(t *testing.T) {
 	l.progress(20)
 	l.end()
 	for _, row := range p.judge(t) {
-		for i, got := range row {
-			if got < after-5*time.Millisecond || got > after+time.Millisecond {
+		for i, w := range row {
+			if got := w.failure; got < after-5*time.Millisecond || got > after+time.Millisecond {
 				t.Errorf("wait %d is %v, want %v", i, got, after)
 			}
 		}

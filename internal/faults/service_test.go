@@ -78,7 +78,8 @@ func (l *ledger) once(t testing.TB) {
 // backend is the service on one server.
 type backend struct {
 	*ledger
-	calls   atomic.Int64 // that reached a handler here
+	calls   atomic.Int64 // that reached a handler here since somebody asked
+	total   atomic.Int64 // the same, ever
 	running atomic.Int64
 	free    chan struct{}
 	once    sync.Once
@@ -93,6 +94,7 @@ func (b *backend) release() { b.once.Do(func() { close(b.free) }) }
 func (b *backend) begin(ctx context.Context) (end func()) {
 	b.enter(ctx)
 	b.calls.Add(1)
+	b.total.Add(1)
 	b.running.Add(1)
 	return func() { b.running.Add(-1) }
 }
